@@ -1,0 +1,1 @@
+//! Trains the attention language model by hand-written gradients.

@@ -1,0 +1,1 @@
+//! Learns byte-pair merges from pretoken counts.

@@ -1,0 +1,1 @@
+//! Trains word vectors: CBOW with hierarchical softmax.

@@ -1,0 +1,1 @@
+//! A smoothed bigram model, the baseline that a language model must beat.

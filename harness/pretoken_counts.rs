@@ -1,0 +1,1 @@
+//! How often each pretoken occurs in a corpus.

@@ -1,0 +1,1 @@
+//! A seeded grammar that writes a corpus with known answers.

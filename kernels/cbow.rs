@@ -1,0 +1,1 @@
+//! The CBOW step with hierarchical softmax.

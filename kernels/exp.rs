@@ -1,0 +1,1 @@
+//! Exponentials of vectors.

@@ -1,0 +1,1 @@
+//! Huffman trees over token counts, for hierarchical softmax.

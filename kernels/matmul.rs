@@ -1,0 +1,1 @@
+//! Matrix and matrix-vector products.

@@ -1,0 +1,1 @@
+//! A model file, checked once, that predicts and generates.

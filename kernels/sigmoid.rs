@@ -1,0 +1,1 @@
+//! The logistic function by table and by polynomial, and losses by softplus.

@@ -1,0 +1,153 @@
+//! AVX2 and FMA: two registers hold the sixteen lanes.
+#![allow(unsafe_code)]
+
+use super::{Kernel, LANES, Simd};
+use core::arch::x86_64::*;
+
+cpufeatures::new!(features, "avx2", "fma");
+
+/// Proof that this processor has AVX2 and FMA.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+/// Lanes 0 to 7 and 8 to 15.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair(__m256, __m256);
+
+impl Avx2 {
+    /// The token, if processor and operating system support the instructions.
+    #[inline(always)]
+    pub fn detect() -> Option<Self> {
+        features::get().then_some(Self(()))
+    }
+
+    /// Runs the kernel, compiled with these instructions.
+    #[inline(always)]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma")]
+        fn enabled<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` exists, so the features that `enabled` asks for were detected.
+        unsafe { enabled(self, kernel) }
+    }
+}
+
+impl Simd for Avx2 {
+    type V = Pair;
+    const NAME: &'static str = "avx2";
+    const FUSED: bool = true;
+    const REGISTERS: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        let v = unsafe { _mm256_set1_ps(x) };
+        Pair(v, v)
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> Pair {
+        let p = x.as_ptr();
+        // SAFETY: `self` proves AVX2; the array holds both halves of eight, read unaligned.
+        unsafe { Pair(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
+    }
+
+    #[inline(always)]
+    fn store(self, v: Pair, out: &mut [f32; LANES]) {
+        let p = out.as_mut_ptr();
+        // SAFETY: `self` proves AVX2; the array holds both halves of eight, written unaligned.
+        unsafe {
+            _mm256_storeu_ps(p, v.0);
+            _mm256_storeu_ps(p.add(8), v.1);
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { Pair(_mm256_add_ps(a.0, b.0), _mm256_add_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { Pair(_mm256_sub_ps(a.0, b.0), _mm256_sub_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { Pair(_mm256_mul_ps(a.0, b.0), _mm256_mul_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { Pair(_mm256_div_ps(a.0, b.0), _mm256_div_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Pair, b: Pair, c: Pair) -> Pair {
+        // SAFETY: `self` proves FMA.
+        unsafe {
+            Pair(
+                _mm256_fmadd_ps(a.0, b.0, c.0),
+                _mm256_fmadd_ps(a.1, b.1, c.1),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: Pair, b: Pair, x: Pair, y: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            Pair(
+                _mm256_blendv_ps(y.0, x.0, _mm256_cmp_ps::<_CMP_GT_OQ>(a.0, b.0)),
+                _mm256_blendv_ps(y.1, x.1, _mm256_cmp_ps::<_CMP_GT_OQ>(a.1, b.1)),
+            )
+        }
+    }
+
+    #[inline(always)]
+    fn max(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { Pair(_mm256_max_ps(a.0, b.0), _mm256_max_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: Pair, b: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { Pair(_mm256_min_ps(a.0, b.0), _mm256_min_ps(a.1, b.1)) }
+    }
+
+    #[inline(always)]
+    fn add_to_exponent(self, x: Pair, n: Pair) -> Pair {
+        // SAFETY: `self` proves AVX2.
+        unsafe { Pair(add_to_exponent(x.0, n.0), add_to_exponent(x.1, n.1)) }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, x: &[f32]) {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn reduce_sum(self, v: Pair) -> f32 {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let v = _mm256_add_ps(v.0, v.1);
+            let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_to_exponent(x: __m256, n: __m256) -> __m256 {
+    let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
+    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shifted))
+}

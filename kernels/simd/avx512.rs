@@ -1,0 +1,149 @@
+//! AVX-512: one register holds all sixteen lanes.
+#![allow(unsafe_code)]
+
+use super::{Kernel, LANES, Simd};
+use core::arch::x86_64::*;
+
+cpufeatures::new!(features, "avx512f", "avx2", "fma");
+
+/// Proof that this processor has AVX-512 F (and AVX2 and FMA).
+#[derive(Clone, Copy, Debug)]
+pub struct Avx512(());
+
+impl Avx512 {
+    /// The token, if processor and operating system support the instructions.
+    #[inline(always)]
+    pub fn detect() -> Option<Self> {
+        features::get().then_some(Self(()))
+    }
+
+    /// Runs the kernel, compiled with these instructions.
+    #[inline(always)]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn enabled<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` exists, so the features that `enabled` asks for were detected.
+        unsafe { enabled(self, kernel) }
+    }
+}
+
+/// Bit `i` set for every lane `i < len`.
+#[inline(always)]
+fn first_lanes(len: usize) -> __mmask16 {
+    if len >= LANES { !0 } else { (1 << len) - 1 }
+}
+
+impl Simd for Avx512 {
+    type V = __m512;
+    const NAME: &'static str = "avx512";
+    const FUSED: bool = true;
+    const REGISTERS: usize = 32;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F; the array holds the sixteen values read, unaligned.
+        unsafe { _mm512_loadu_ps(x.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m512, out: &mut [f32; LANES]) {
+        // SAFETY: `self` proves AVX-512 F; the array holds the sixteen values written, unaligned.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), v) }
+    }
+
+    #[inline(always)]
+    fn load_partial(self, x: &[f32]) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F; masked lanes are not read, the others lie within `x`.
+        unsafe { _mm512_maskz_loadu_ps(first_lanes(x.len()), x.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store_partial(self, v: __m512, out: &mut [f32]) {
+        // SAFETY: `self` proves AVX-512 F; masked lanes are not written, the others lie in `out`.
+        unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), first_lanes(out.len()), v) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: __m512, b: __m512, x: __m512, y: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), y, x) }
+    }
+
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn add_to_exponent(self, x: __m512, n: __m512) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe {
+            let shifted = _mm512_slli_epi32::<23>(_mm512_castps_si512(n));
+            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), shifted))
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch(self, x: &[f32]) {
+        // SAFETY: a prefetch never faults, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn reduce_sum(self, v: __m512) -> f32 {
+        // SAFETY: `self` proves AVX-512 F, AVX2 and thereby AVX.
+        unsafe {
+            let high = _mm512_castps_pd(v);
+            let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(high));
+            let v = _mm256_add_ps(_mm512_castps512_ps256(v), high);
+            let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+            _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Sixteen lanes of `f32`, and the choice of instructions at run time.
+//!
+//! The idea: a kernel is a struct of borrowed operands that implements [`Kernel`]. Its `run` is
+//! written once, against the dozen operations of [`Simd`], and compiled once for each token:
+//!
+//! | token | instructions | registers of 16 lanes | rounding class |
+//! |---|---|---|---|
+//! | [`Portable`] | `wide`: SSE2, NEON, wasm, or plain scalar code | 4 | unfused: multiply, then add |
+//! | `Avx2` | AVX2 and FMA | 8 | fused: one rounding for each multiply-add |
+//! | `Avx512` | AVX-512 F | 32 | fused |
+//!
+//! A token is a zero-sized value that only detection can make, so holding one proves that the
+//! instructions are there. [`dispatch`] picks the best token and compiles the kernel's whole body
+//! with those instructions enabled; it costs an atomic load and a call, so it is made once a
+//! kernel, not once a dot product.
+//!
+//! # Precision
+//! Every token uses the same lanes, the same accumulators and the same reduction tree. Tokens of
+//! one rounding class therefore return the same bits (NaN payloads excepted).
+//!
+//! `RUSTFLAGS='--cfg barelm_backend="portable"'` (or `"avx2"`, `"avx512"`) forces one token.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod dispatch;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use dispatch::{Backend, dispatch};
+pub use portable::Portable;
+
+/// Lanes of every vector, on every backend.
+pub const LANES: usize = 16;
+
+/// A computation over borrowed operands, written once and compiled for every token.
+///
+/// `run`, and everything generic that it calls, must be `#[inline(always)]`: only code inlined
+/// into the backend's entry point is compiled with that backend's instructions.
+pub trait Kernel {
+    /// What the computation returns.
+    type Output;
+    /// Computes with the instructions that `simd` proves.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// Operations on vectors of [`LANES`] `f32`.
+pub trait Simd: Copy {
+    /// Sixteen `f32`.
+    type V: Copy;
+    /// Name of the instruction set, for reports.
+    const NAME: &'static str;
+    /// Whether [`Simd::mul_add`] rounds once (fused) or twice.
+    const FUSED: bool;
+    /// How many vectors the register file holds: kernels choose their tile by it.
+    const REGISTERS: usize;
+
+    /// `x` in every lane.
+    fn splat(self, x: f32) -> Self::V;
+    /// Reads sixteen values.
+    fn load(self, x: &[f32; LANES]) -> Self::V;
+    /// Writes sixteen values.
+    fn store(self, v: Self::V, out: &mut [f32; LANES]);
+    /// `a + b`.
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a - b`.
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b`.
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded as the backend's class says.
+    fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `if a > b { x } else { y }` in each lane; false where `a` or `b` is NaN.
+    fn select_gt(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
+    /// `if a > b { a } else { b }`: the second operand where either is NaN.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `if a < b { a } else { b }`: the second operand where either is NaN.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Adds the low bits of `n` to the exponent of `x`: `bits(x) + (bits(n) << 23)`, wrapping.
+    ///
+    /// With `n = k + 1.5 * 2^23` for an integer `k`, that is `x * 2^k` while it stays normal.
+    fn add_to_exponent(self, x: Self::V, n: Self::V) -> Self::V;
+    /// Asks for the cache line at the start of `x`.
+    fn prefetch(self, x: &[f32]);
+
+    /// Reads up to sixteen values; missing lanes are zero.
+    #[inline(always)]
+    fn load_partial(self, x: &[f32]) -> Self::V {
+        let mut lanes = [0.0; LANES];
+        for (lane, x) in lanes.iter_mut().zip(x) {
+            *lane = *x;
+        }
+        self.load(&lanes)
+    }
+
+    /// Writes the first `out.len()` lanes (at most sixteen).
+    #[inline(always)]
+    fn store_partial(self, v: Self::V, out: &mut [f32]) {
+        let mut lanes = [0.0; LANES];
+        self.store(v, &mut lanes);
+        for (x, lane) in out.iter_mut().zip(lanes) {
+            *x = lane;
+        }
+    }
+
+    /// Sum over lanes: halves are added until one lane is left.
+    #[inline(always)]
+    fn reduce_sum(self, v: Self::V) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(v, &mut lanes);
+        fold_halves(lanes, |a, b| a + b)
+    }
+
+    /// Largest lane; unspecified if a lane is NaN.
+    #[inline(always)]
+    fn reduce_max(self, v: Self::V) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(v, &mut lanes);
+        fold_halves(lanes, |a, b| if a > b { a } else { b })
+    }
+}
+
+/// Folds lane `i` with lane `i + 8`, then `i + 4`, `i + 2`, `i + 1`: the tree of every backend.
+#[inline(always)]
+fn fold_halves(lanes: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    let [
+        a0,
+        a1,
+        a2,
+        a3,
+        a4,
+        a5,
+        a6,
+        a7,
+        b0,
+        b1,
+        b2,
+        b3,
+        b4,
+        b5,
+        b6,
+        b7,
+    ] = lanes;
+    let (c0, c1, c2, c3) = (f(a0, b0), f(a1, b1), f(a2, b2), f(a3, b3));
+    let (c4, c5, c6, c7) = (f(a4, b4), f(a5, b5), f(a6, b6), f(a7, b7));
+    let (d0, d1, d2, d3) = (f(c0, c4), f(c1, c5), f(c2, c6), f(c3, c7));
+    f(f(d0, d2), f(d1, d3))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The backend that every target has, over `wide`. Unfused: it never calls `wide`'s `mul_add`,
+//! which fuses on some targets and not on others.
+
+use super::{LANES, Simd};
+use bytemuck::cast;
+use wide::{f32x16, u32x16};
+
+/// Instructions of the compile target alone; always available.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable;
+
+impl Simd for Portable {
+    type V = f32x16;
+    const NAME: &'static str = "portable";
+    const FUSED: bool = false;
+    const REGISTERS: usize = 4;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> f32x16 {
+        f32x16::splat(x)
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[f32; LANES]) -> f32x16 {
+        f32x16::new(*x)
+    }
+
+    #[inline(always)]
+    fn store(self, v: f32x16, out: &mut [f32; LANES]) {
+        *out = v.to_array();
+    }
+
+    #[inline(always)]
+    fn add(self, a: f32x16, b: f32x16) -> f32x16 {
+        a + b
+    }
+
+    #[inline(always)]
+    fn sub(self, a: f32x16, b: f32x16) -> f32x16 {
+        a - b
+    }
+
+    #[inline(always)]
+    fn mul(self, a: f32x16, b: f32x16) -> f32x16 {
+        a * b
+    }
+
+    #[inline(always)]
+    fn div(self, a: f32x16, b: f32x16) -> f32x16 {
+        a / b
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: f32x16, b: f32x16, c: f32x16) -> f32x16 {
+        a * b + c
+    }
+
+    #[inline(always)]
+    fn select_gt(self, a: f32x16, b: f32x16, x: f32x16, y: f32x16) -> f32x16 {
+        a.simd_gt(b).bitselect(x, y)
+    }
+
+    #[inline(always)]
+    fn max(self, a: f32x16, b: f32x16) -> f32x16 {
+        a.simd_gt(b).bitselect(a, b)
+    }
+
+    #[inline(always)]
+    fn min(self, a: f32x16, b: f32x16) -> f32x16 {
+        a.simd_lt(b).bitselect(a, b)
+    }
+
+    #[inline(always)]
+    fn add_to_exponent(self, x: f32x16, n: f32x16) -> f32x16 {
+        let (x, n): (u32x16, u32x16) = (cast(x), cast(n));
+        cast(x + (n << 23_u32))
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _: &[f32]) {}
+}

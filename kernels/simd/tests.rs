@@ -1,0 +1,167 @@
+//! Each operation against plain scalar code, lane by lane, on every backend.
+
+use super::*;
+use crate::testing::{on_every_backend, values};
+
+/// Applies one operation of three operands and compares it with its scalar meaning.
+struct Apply<F> {
+    operands: [[f32; LANES]; 3],
+    op: F,
+}
+
+trait Operation {
+    fn vector<S: Simd>(&self, simd: S, x: [S::V; 3]) -> S::V;
+    fn scalar(&self, fused: bool, x: [f32; 3]) -> f32;
+}
+
+impl<F: Operation> Kernel for Apply<F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut got = [0.0; LANES];
+        simd.store(
+            self.op.vector(simd, self.operands.map(|x| simd.load(&x))),
+            &mut got,
+        );
+        for (lane, got) in got.into_iter().enumerate() {
+            let x = self.operands.map(|x| x[lane]);
+            let want = self.op.scalar(S::FUSED, x);
+            assert!(
+                got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()),
+                "{x:?}: got {got}, want {want}"
+            );
+        }
+    }
+}
+
+macro_rules! operation {
+    ($name:ident, |$simd:ident, $a:ident, $b:ident, $c:ident| $vector:expr, |$fused:ident| $scalar:expr) => {
+        #[test]
+        fn $name() {
+            struct Op;
+            impl Operation for Op {
+                #[inline(always)]
+                fn vector<S: Simd>(&self, $simd: S, [$a, $b, $c]: [S::V; 3]) -> S::V {
+                    let _ = ($a, $b, $c);
+                    $vector
+                }
+                fn scalar(&self, $fused: bool, [$a, $b, $c]: [f32; 3]) -> f32 {
+                    let _ = ($a, $b, $c, $fused);
+                    $scalar
+                }
+            }
+            on_every_backend(|backend| {
+                for operands in operands() {
+                    backend.run(Apply { operands, op: Op });
+                }
+            });
+        }
+    };
+}
+
+/// Random lanes, and lanes that mix NaN, infinities, zeros of both signs and extremes.
+fn operands() -> [[[f32; LANES]; 3]; 2] {
+    let random = |seed| values(LANES, seed).try_into().unwrap();
+    let odd = [
+        f32::NAN,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        f32::MAX,
+    ];
+    let extreme = |shift: usize| core::array::from_fn(|i| odd[(i / 2 + shift * (i % 3)) % 8]);
+    [
+        [random(1), random(2), random(3)],
+        [extreme(0), extreme(1), extreme(2)],
+    ]
+}
+
+operation!(add_is_plus, |s, a, b, _c| s.add(a, b), |_f| a + b);
+operation!(sub_is_minus, |s, a, b, _c| s.sub(a, b), |_f| a - b);
+operation!(mul_is_times, |s, a, b, _c| s.mul(a, b), |_f| a * b);
+operation!(div_is_divided, |s, a, b, _c| s.div(a, b), |_f| a / b);
+operation!(
+    mul_add_rounds_as_its_class_says,
+    |s, a, b, c| s.mul_add(a, b, c),
+    |fused| if fused {
+        libm::fmaf(a, b, c)
+    } else {
+        a * b + c
+    }
+);
+operation!(
+    select_takes_the_second_on_nan,
+    |s, a, b, c| s.select_gt(a, b, c, b),
+    |_f| if a > b { c } else { b }
+);
+operation!(
+    max_takes_the_second_on_nan,
+    |s, a, b, _c| s.max(a, b),
+    |_f| if a > b { a } else { b }
+);
+operation!(
+    min_takes_the_second_on_nan,
+    |s, a, b, _c| s.min(a, b),
+    |_f| if a < b { a } else { b }
+);
+operation!(
+    add_to_exponent_shifts_bits,
+    |s, a, b, _c| s.add_to_exponent(a, b),
+    |_f| f32::from_bits(a.to_bits().wrapping_add(b.to_bits() << 23))
+);
+
+struct Partial<'a>(&'a [f32]);
+
+impl Kernel for Partial<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for len in 0..=LANES {
+            let v = simd.load_partial(&self.0[..len]);
+            let mut all = [9.0; LANES];
+            simd.store(v, &mut all);
+            assert_eq!(&all[..len], &self.0[..len]);
+            assert!(all[len..].iter().all(|x| *x == 0.0));
+            let mut some = [9.0; LANES + 1];
+            simd.store_partial(v, &mut some[..len]);
+            assert_eq!(&some[..len], &self.0[..len]);
+            assert!(some[len..].iter().all(|x| *x == 9.0));
+        }
+    }
+}
+
+#[test]
+fn partial_loads_and_stores_touch_their_lanes_alone() {
+    on_every_backend(|backend| backend.run(Partial(&values(LANES, 7))));
+}
+
+struct Reduce<'a>(&'a [f32; LANES]);
+
+impl Kernel for Reduce<'_> {
+    type Output = (u32, u32);
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> (u32, u32) {
+        let v = simd.load(self.0);
+        (simd.reduce_sum(v).to_bits(), simd.reduce_max(v).to_bits())
+    }
+}
+
+#[test]
+fn reductions_fold_halves() {
+    let lanes: [f32; LANES] = values(LANES, 8).try_into().unwrap();
+    let mut tree = lanes.to_vec();
+    while tree.len() > 1 {
+        let half = tree.split_off(tree.len() / 2);
+        tree.iter_mut().zip(half).for_each(|(a, b)| *a += b);
+    }
+    let max = lanes.into_iter().fold(f32::MIN, f32::max);
+    on_every_backend(|backend| {
+        assert_eq!(
+            backend.run(Reduce(&lanes)),
+            (tree[0].to_bits(), max.to_bits())
+        );
+    });
+}
