@@ -1,0 +1,272 @@
+//! Every product against the naive triple loop, and its bits against other backends and partitions.
+
+use super::matvec::{Matvec, MatvecT};
+use super::*;
+use crate::simd::Backend;
+use crate::testing::{LENGTHS, assert_close, on_every_backend, tolerance, values};
+use std::vec;
+use std::vec::Vec;
+
+/// `(m, n, k)`: empty, single, around tiles, panels and blocks.
+const SHAPES: [(usize, usize, usize); 13] = [
+    (0, 3, 4),
+    (3, 0, 4),
+    (3, 4, 0),
+    (1, 1, 1),
+    (2, 15, 3),
+    (7, 17, 31),
+    (8, 32, 16),
+    (9, 33, 257),
+    (13, 48, 600),
+    (32, 5, 9),
+    (40, 100, 30),
+    (250, 70, 20),
+    (17, 530, 19),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Form {
+    Nn,
+    Nt,
+    Tn,
+}
+
+const FORMS: [Form; 3] = [Form::Nn, Form::Nt, Form::Tn];
+
+fn transpose(x: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+    let element = |i: usize| x[(i % rows) * cols + i / rows];
+    (0..rows * cols).map(element).collect()
+}
+
+/// A random problem; `a` and `b` are stored as the form wants them.
+struct Problem {
+    form: Form,
+    shape: (usize, usize, usize),
+    plain: (Vec<f32>, Vec<f32>),
+    stored: (Vec<f32>, Vec<f32>),
+    old: Vec<f32>,
+}
+
+impl Problem {
+    fn new(form: Form, shape: (usize, usize, usize)) -> Self {
+        let (m, n, k) = shape;
+        let plain = (values(m * k, 1), values(k * n, 2));
+        let stored = match form {
+            Form::Nn => plain.clone(),
+            Form::Nt => (plain.0.clone(), transpose(&plain.1, k, n)),
+            Form::Tn => (transpose(&plain.0, m, k), plain.1.clone()),
+        };
+        let old = values(m * n, 3);
+        Self {
+            form,
+            shape,
+            plain,
+            stored,
+            old,
+        }
+    }
+
+    fn operands(&self) -> (Operand<'_>, Operand<'_>) {
+        let (m, n, k) = self.shape;
+        let (a, b) = (&self.stored.0, &self.stored.1);
+        match self.form {
+            Form::Nn => (
+                Operand::rows(MatRef::new(a, m, k).unwrap()),
+                Operand::rows(MatRef::new(b, k, n).unwrap()),
+            ),
+            Form::Nt => (
+                Operand::rows(MatRef::new(a, m, k).unwrap()),
+                Operand::transposed(MatRef::new(b, n, k).unwrap()),
+            ),
+            Form::Tn => (
+                Operand::transposed(MatRef::new(a, k, m).unwrap()),
+                Operand::rows(MatRef::new(b, k, n).unwrap()),
+            ),
+        }
+    }
+
+    fn solve(&self, backend: Backend, accum: Accum) -> Vec<f32> {
+        let (m, n, k) = self.shape;
+        let mut dst = self.old.clone();
+        let mut workspace = vec![f32::NAN; matmul_workspace_len(m, n, k)];
+        let (a, b) = self.operands();
+        let view = MatMut::new(&mut dst, m, n).unwrap();
+        if m * n * k > 0 {
+            backend.run(Product::new(view, a, b, accum, &mut workspace));
+        } else {
+            product(view, a, b, accum, &mut workspace).unwrap();
+        }
+        dst
+    }
+
+    /// The exact element and the sum of magnitudes behind it.
+    fn naive(&self, i: usize, j: usize) -> (f64, f64) {
+        let (_, n, k) = self.shape;
+        let term =
+            |p: usize| f64::from(self.plain.0[i * k + p]) * f64::from(self.plain.1[p * n + j]);
+        (0..k)
+            .map(term)
+            .fold((0.0, 0.0), |(s, t), x| (s + x, t + x.abs()))
+    }
+}
+
+#[test]
+fn products_agree_with_the_naive_loop() {
+    on_every_backend(|backend| {
+        for (form, shape) in FORMS.iter().flat_map(|f| SHAPES.map(|s| (*f, s))) {
+            let problem = Problem::new(form, shape);
+            let replaced = problem.solve(backend, Accum::Replace);
+            let added = problem.solve(backend, Accum::Add);
+            for (at, old) in problem.old.iter().enumerate() {
+                let (want, scale) = problem.naive(at / shape.1, at % shape.1);
+                let scale = scale as f32 + 1.0;
+                assert_close(replaced[at], want as f32, tolerance::LINEAR, scale);
+                let want = (want + f64::from(*old)) as f32;
+                assert_close(added[at], want, tolerance::LINEAR, scale);
+            }
+        }
+    });
+}
+
+#[test]
+fn products_are_bit_equal_within_a_class_and_for_every_form() {
+    for shape in SHAPES {
+        let mut of_class = [const { None }; 2];
+        on_every_backend(|backend| {
+            for form in FORMS {
+                let bits: Vec<u32> = Problem::new(form, shape)
+                    .solve(backend, Accum::Replace)
+                    .iter()
+                    .map(|x| x.to_bits())
+                    .collect();
+                let class = &mut of_class[usize::from(backend.is_fused())];
+                assert_eq!(
+                    *class.get_or_insert(bits.clone()),
+                    bits,
+                    "{form:?} {shape:?}"
+                );
+            }
+        });
+    }
+}
+
+#[test]
+fn rows_and_columns_may_be_shared_out_without_a_change_of_bits() {
+    let (m, n, k) = (37, 70, 300);
+    let (a, b) = (values(m * k, 1), values(k * n, 2));
+    let mut workspace = vec![0.0; matmul_workspace_len(m, n, k)];
+    let mut whole = vec![0.0; m * n];
+    let a = MatRef::new(&a, m, k).unwrap();
+    let full_b = MatRef::new(&b, k, n).unwrap();
+    let dst = MatMut::new(&mut whole, m, n).unwrap();
+    matmul(dst, a, full_b, Accum::Replace, &mut workspace).unwrap();
+    for (row, column) in [(1, 1), (5, 16), (36, 69)] {
+        let mut part = vec![0.0; (m - row) * (n - column)];
+        let b = MatRef::with_stride(&b[column..], k, n - column, n).unwrap();
+        let dst = MatMut::new(&mut part, m - row, n - column).unwrap();
+        let a = a.rows_from(row, m);
+        matmul(dst, a, b, Accum::Replace, &mut workspace).unwrap();
+        for (i, part) in part.chunks(n - column).enumerate() {
+            assert_eq!(part, &whole[(row + i) * n + column..][..n - column]);
+        }
+    }
+}
+
+#[test]
+fn gaps_between_rows_are_left_alone() {
+    let (a, b) = (values(64, 1), values(64, 2));
+    let mut dst = [7.0; 64];
+    let mut workspace = [0.0; matmul_workspace_len(4, 5, 3)];
+    let view = |x| MatRef::with_stride(x, 4, 3, 16).unwrap();
+    let b = MatRef::with_stride(&b, 3, 5, 16).unwrap();
+    let c = MatMut::with_stride(&mut dst, 4, 5, 16).unwrap();
+    matmul(c, view(&a), b, Accum::Replace, &mut workspace).unwrap();
+    for (at, x) in dst.iter().enumerate() {
+        assert_eq!(at % 16 >= 5, *x == 7.0, "element {at}");
+    }
+}
+
+#[test]
+fn infinities_and_nan_stay_in_their_row() {
+    on_every_backend(|backend| {
+        let mut problem = Problem::new(Form::Nn, (9, 35, 20));
+        problem.stored.0[2 * 20 + 3] = f32::NAN;
+        problem.stored.0[4 * 20 + 3] = f32::INFINITY;
+        let got = problem.solve(backend, Accum::Replace);
+        for (i, row) in got.chunks(35).enumerate() {
+            assert!(row.iter().all(|x| x.is_nan() == (i == 2)), "row {i}");
+            assert!(row.iter().all(|x| x.is_infinite() == (i == 4)), "row {i}");
+        }
+    });
+}
+
+#[test]
+fn wrong_shapes_and_short_workspaces_are_errors() {
+    let (x, mut y) = ([0.0; 6], [0.0; 4]);
+    let view = |rows, cols| MatRef::new(&x, rows, cols).unwrap();
+    let mut run = |a, b, workspace: &mut [f32]| {
+        let dst = MatMut::new(&mut y, 2, 2).unwrap();
+        matmul(dst, a, b, Accum::Add, workspace)
+    };
+    let needed = matmul_workspace_len(2, 2, 3);
+    let mut workspace = vec![0.0; needed];
+    assert_eq!(run(view(2, 3), view(3, 2), &mut workspace), Ok(()));
+    let wrong = Err(KernelError::Shape(ShapeError));
+    assert_eq!(run(view(2, 3), view(2, 3), &mut workspace), wrong);
+    assert_eq!(run(view(3, 2), view(2, 3), &mut workspace), wrong);
+    let short = run(view(2, 3), view(3, 2), &mut workspace[1..]);
+    assert_eq!(short, Err(crate::error::BufferTooSmall { needed }.into()));
+    assert_eq!(
+        matvec(&mut [0.0; 2], view(2, 3), &[0.0; 2]),
+        Err(ShapeError)
+    );
+    assert_eq!(
+        matvec(&mut [0.0; 1], view(2, 3), &[0.0; 3]),
+        Err(ShapeError)
+    );
+    assert_eq!(
+        matvec_t(&mut [0.0; 3], view(2, 3), &[0.0; 3]),
+        Err(ShapeError)
+    );
+    assert_eq!(
+        matvec_t(&mut [0.0; 2], view(2, 3), &[0.0; 2]),
+        Err(ShapeError)
+    );
+}
+
+#[test]
+fn the_workspace_is_bounded_and_grows_with_every_dimension() {
+    assert!(matmul_workspace_len(usize::MAX, usize::MAX, usize::MAX) <= 192 << 10);
+    for (m, n, k) in SHAPES {
+        assert!(matmul_workspace_len(m, n, k) <= matmul_workspace_len(m + 1, n + 1, k + 1));
+    }
+}
+
+#[test]
+fn matrix_vector_products_agree_with_the_naive_loop() {
+    on_every_backend(|backend| {
+        for (m, n) in LENGTHS.iter().flat_map(|m| [(*m, 5), (5, *m)]) {
+            let (a, x, xt) = (values(m * n, 1), values(n, 2), values(m, 3));
+            let view = MatRef::new(&a, m, n).unwrap();
+            let (mut y, mut yt) = (vec![9.0; m], vec![9.0; n]);
+            backend.run(Matvec {
+                dst: &mut y,
+                a: view,
+                x: &x,
+            });
+            backend.run(MatvecT {
+                dst: &mut yt,
+                a: view,
+                x: &xt,
+            });
+            for (i, y) in y.iter().enumerate() {
+                let want: f32 = (0..n).map(|j| a[i * n + j] * x[j]).sum();
+                assert_close(*y, want, tolerance::LINEAR, n as f32);
+            }
+            for (j, y) in yt.iter().enumerate() {
+                let want: f32 = (0..m).map(|i| a[i * n + j] * xt[i]).sum();
+                assert_close(*y, want, tolerance::LINEAR, m as f32);
+            }
+        }
+    });
+}
