@@ -11,6 +11,10 @@ pub(crate) const LENGTHS: [usize; 14] = [0, 1, 2, 7, 15, 16, 17, 31, 33, 63, 64,
 pub(crate) mod tolerance {
     /// Dot products and everything linear: a few roundings of a balanced tree.
     pub(crate) const LINEAR: f32 = 1e-6;
+    /// The sigmoid's polynomial: an exponential, a division, an exact mirror.
+    pub(crate) const SIGMOID: f32 = 2e-7;
+    /// Softplus, relative to the result.
+    pub(crate) const SOFTPLUS: f32 = 5e-7;
 }
 
 /// Runs `test` once on each backend of this machine.

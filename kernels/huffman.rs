@@ -1,1 +1,0 @@
-//! Huffman trees over token counts, for hierarchical softmax.

@@ -1,1 +1,0 @@
-//! The logistic function by table and by polynomial, and losses by softplus.

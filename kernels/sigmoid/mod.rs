@@ -1,0 +1,203 @@
+//! The logistic function `s(x) = 1 / (1 + exp(-x))` by table and by polynomial, and losses by
+//! softplus.
+//!
+//! Both methods compute `s(|x|)`, which lies in `0.5 ..= 1`, and mirror it for negative `x`. There
+//! `1 - s` is exact (Sterbenz), so `s(-x) = 1 - s(x)` holds bit for bit for every `x`. The price:
+//! below -17 the result is 0, with an absolute, not a relative error. Gradients want no more, and
+//! a loss must never be `-ln(1 - s)`: it is `softplus`, exact in both tails.
+//!
+//! | method | error | cost |
+//! |---|---|---|
+//! | [`SigmoidMethod::Polynomial`] | 2e-7 | 16 values at a time: the choice wherever there is SIMD |
+//! | [`SigmoidMethod::Table`] | [`TABLE_MAX_ERROR`] | 516 bytes, no exponential: small cores |
+
+mod table;
+
+use crate::simd::{Kernel, LANES, Simd, dispatch};
+pub use table::{INTERVALS, LIMIT, TABLE_BYTES, TABLE_MAX_ERROR};
+
+/// How to compute a sigmoid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SigmoidMethod {
+    /// Linear interpolation in a table of 516 bytes.
+    Table,
+    /// The polynomial of the exponential, and a division.
+    #[default]
+    Polynomial,
+}
+
+/// `1 / (1 + exp(-x))`; 0 and 1 at the infinities, NaN for NaN.
+///
+/// # Precision
+/// Absolute error below [`TABLE_MAX_ERROR`] or 2e-7; `s(-x) = 1 - s(x)` exactly. The table returns
+/// the same bits everywhere, the polynomial equal bits within a rounding class.
+///
+/// ```
+/// use barelm_kernels::sigmoid::{SigmoidMethod, sigmoid};
+/// assert_eq!(sigmoid(SigmoidMethod::Table, 0.0), 0.5);
+/// assert_eq!(sigmoid(SigmoidMethod::Polynomial, f32::INFINITY), 1.0);
+/// ```
+#[inline]
+pub fn sigmoid(method: SigmoidMethod, x: f32) -> f32 {
+    let mut values = [x];
+    sigmoid_in_place(method, &mut values);
+    values[0]
+}
+
+/// [`sigmoid`] of every element.
+///
+/// ```
+/// use barelm_kernels::sigmoid::{SigmoidMethod, sigmoid_in_place};
+/// let mut x = [0.0, -40.0, f32::INFINITY];
+/// sigmoid_in_place(SigmoidMethod::Table, &mut x);
+/// assert_eq!(x, [0.5, 0.0, 1.0]);
+/// ```
+#[inline]
+pub fn sigmoid_in_place(method: SigmoidMethod, values: &mut [f32]) {
+    match method {
+        SigmoidMethod::Table => table_in_place(values),
+        SigmoidMethod::Polynomial => dispatch(SigmoidInPlace(values)),
+    }
+}
+
+/// `ln(1 + exp(x))`: the loss `-ln s(-x)` of a sigmoid, exact in both tails.
+///
+/// # Precision
+/// Relative error below 5e-7 wherever the result is a normal number; infinity at infinity, 0 at
+/// minus infinity, NaN for NaN.
+///
+/// ```
+/// use barelm_kernels::sigmoid::softplus;
+/// assert!((softplus(0.0) - core::f32::consts::LN_2).abs() < 1e-7);
+/// assert_eq!(softplus(1e4), 1e4);
+/// ```
+#[inline]
+pub fn softplus(x: f32) -> f32 {
+    let mut values = [x];
+    softplus_in_place(&mut values);
+    values[0]
+}
+
+/// [`softplus`] of every element.
+///
+/// ```
+/// let mut x = [f32::NEG_INFINITY, f32::INFINITY];
+/// barelm_kernels::sigmoid::softplus_in_place(&mut x);
+/// assert_eq!(x, [0.0, f32::INFINITY]);
+/// ```
+#[inline]
+pub fn softplus_in_place(values: &mut [f32]) {
+    dispatch(SoftplusInPlace(values));
+}
+
+fn table_in_place(values: &mut [f32]) {
+    values.iter_mut().for_each(|x| *x = table::lookup(*x));
+}
+
+struct SigmoidInPlace<'a>(&'a mut [f32]);
+
+impl Kernel for SigmoidInPlace<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        map_in_place(simd, self.0, |x| {
+            sigmoid_of(simd, x, exp_of_minus_abs(simd, x))
+        });
+    }
+}
+
+struct SoftplusInPlace<'a>(&'a mut [f32]);
+
+impl Kernel for SoftplusInPlace<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        map_in_place(simd, self.0, |x| {
+            softplus_of(simd, x, exp_of_minus_abs(simd, x))
+        });
+    }
+}
+
+/// [`sigmoid_in_place`] for use inside other kernels.
+#[inline(always)]
+pub(crate) fn sigmoid_in_place_with<S: Simd>(simd: S, method: SigmoidMethod, values: &mut [f32]) {
+    match method {
+        SigmoidMethod::Table => table_in_place(values),
+        SigmoidMethod::Polynomial => SigmoidInPlace(values).run(simd),
+    }
+}
+
+/// [`softplus_in_place`] for use inside other kernels.
+#[inline(always)]
+pub(crate) fn softplus_in_place_with<S: Simd>(simd: S, values: &mut [f32]) {
+    SoftplusInPlace(values).run(simd);
+}
+
+/// Replaces sixteen values at a time.
+#[inline(always)]
+fn map_in_place<S: Simd>(simd: S, values: &mut [f32], f: impl Fn(S::V) -> S::V) {
+    let (chunks, tail) = values.as_chunks_mut::<LANES>();
+    for chunk in chunks {
+        simd.store(f(simd.load(chunk)), chunk);
+    }
+    if !tail.is_empty() {
+        simd.store_partial(f(simd.load_partial(tail)), tail);
+    }
+}
+
+/// The sigmoid of `x`, given `e = exp(-|x|)`.
+#[inline(always)]
+fn sigmoid_of<S: Simd>(simd: S, x: S::V, e: S::V) -> S::V {
+    let one = simd.splat(1.0);
+    let upper = simd.div(one, simd.add(one, e));
+    simd.select_gt(x, simd.splat(0.0), upper, simd.sub(one, upper))
+}
+
+/// `max(x, 0) + ln(1 + e)`, given `e = exp(-|x|)`.
+#[inline(always)]
+fn softplus_of<S: Simd>(simd: S, x: S::V, e: S::V) -> S::V {
+    simd.add(simd.max(simd.splat(0.0), x), ln_1p_with(simd, e))
+}
+
+/// `ln(1 + z)` for `z` in `0 ..= 1`: the series of `2 artanh(z / (2 + z))`.
+#[inline(always)]
+fn ln_1p_with<S: Simd>(simd: S, z: S::V) -> S::V {
+    let r = simd.div(z, simd.add(z, simd.splat(2.0)));
+    let square = simd.mul(r, r);
+    let mut sum = simd.splat(0.0);
+    for odd in [15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.0] {
+        sum = simd.mul_add(sum, square, simd.splat(2.0 / odd));
+    }
+    simd.mul(sum, r)
+}
+
+/// `exp(-|x|)`; 0 once that is below the normal numbers, NaN for NaN.
+#[inline(always)]
+fn exp_of_minus_abs<S: Simd>(simd: S, x: S::V) -> S::V {
+    let x = simd.min(x, simd.sub(simd.splat(0.0), x));
+    exp_with(simd, x)
+}
+
+/// `exp(x)` for `x <= 0`: rounding by a magic number, then the series of `exp` on half of `ln 2`.
+#[inline(always)]
+fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
+    const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23
+    const LN_2_HIGH: f32 = 0.693_359_4; // nine bits: its product with an exponent is exact
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let one = simd.splat(1.0);
+    let power = simd.mul(x, simd.splat(core::f32::consts::LOG2_E));
+    let lowest = simd.splat(-126.0);
+    let rounded = simd.add(simd.max(lowest, power), simd.splat(MAGIC));
+    let n = simd.sub(rounded, simd.splat(MAGIC));
+    let rest = simd.mul_add(n, simd.splat(-LN_2_HIGH), x);
+    let rest = simd.mul_add(n, simd.splat(-LN_2_LOW), rest);
+    let mut sum = one;
+    for n in [7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0] {
+        sum = simd.mul_add(simd.mul(sum, rest), simd.splat(1.0 / n), one);
+    }
+    let result = simd.add_to_exponent(sum, rounded);
+    simd.select_gt(lowest, power, simd.splat(0.0), result)
+}
+
+#[cfg(test)]
+mod tests;
