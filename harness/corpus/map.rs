@@ -1,0 +1,241 @@
+//! Files mapped read-only: the one place of the harness that needs `unsafe`.
+//!
+//! A mapped file that another process truncates has no bytes behind its last pages any more, and
+//! whoever reads there gets SIGBUS. We register every mapping in a fixed table. The signal's
+//! handler looks the address up, puts zeros in place of the missing pages, raises a flag, and
+//! lets the reader go on; [`crate::progress::check`], which every long loop calls, then ends the
+//! work with one clear sentence. A SIGBUS from elsewhere keeps its default action.
+#![allow(unsafe_code)]
+
+use crate::{Error, Result};
+use memmap2::Mmap;
+use std::fs::File;
+use std::ops::Deref;
+use std::path::Path;
+
+/// A whole file as a slice of bytes that starts on a page boundary.
+#[derive(Debug)]
+pub struct Mapping {
+    bytes: Mmap,
+    #[cfg(unix)]
+    _guarded: guard::Registration,
+}
+
+impl Deref for Mapping {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Maps the file at `path`.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be opened or mapped.
+pub fn map_path(path: impl AsRef<Path>) -> Result<Mapping> {
+    let path = path.as_ref();
+    map_file(&File::open(path).map_err(Error::io(path))?, path)
+}
+
+/// Maps an open file; `path` is its name in errors.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be mapped, [`Error::Data`] when too many files are mapped.
+pub fn map_file(file: &File, path: &Path) -> Result<Mapping> {
+    // SAFETY: the slice stays readable: pages that a truncation takes away are replaced by zeros
+    // (`guard`). Its content can still change while others write to the file, which no mapping
+    // can exclude; nothing that is derived from it is trusted without a check of bounds.
+    let bytes = unsafe { Mmap::map(file) }.map_err(Error::io(path))?;
+    #[cfg(unix)]
+    let _guarded = guard::Registration::new(&bytes).ok_or_else(|| {
+        let message = format!("more than {} files are mapped; join some", guard::SLOTS);
+        Error::data(path, message)
+    })?;
+    Ok(Mapping {
+        bytes,
+        #[cfg(unix)]
+        _guarded,
+    })
+}
+
+#[cfg(unix)]
+mod guard {
+    use crate::progress::MAP_SHRANK;
+    use libc::{c_int, c_void, siginfo_t};
+    use std::sync::Once;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// How many files can be mapped at once.
+    pub(super) const SLOTS: usize = 4096;
+
+    /// Addresses of one mapping; `start` is 0 in a free slot and 1 while it is being filled.
+    struct Slot {
+        start: AtomicUsize,
+        end: AtomicUsize,
+    }
+
+    static TABLE: [Slot; SLOTS] = [const {
+        Slot {
+            start: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+        }
+    }; SLOTS];
+    static PAGE: AtomicUsize = AtomicUsize::new(4096);
+
+    /// A mapping's entry in the table, removed when dropped.
+    #[derive(Debug)]
+    pub(super) struct Registration(usize);
+
+    impl Registration {
+        pub(super) fn new(bytes: &[u8]) -> Option<Self> {
+            install();
+            let claim = |slot: &Slot| {
+                slot.start
+                    .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
+            };
+            let index = TABLE.iter().position(claim)?;
+            let start = bytes.as_ptr() as usize;
+            TABLE[index]
+                .end
+                .store(start + bytes.len(), Ordering::Relaxed);
+            TABLE[index].start.store(start, Ordering::Release);
+            Some(Self(index))
+        }
+    }
+
+    impl Drop for Registration {
+        fn drop(&mut self) {
+            TABLE[self.0].end.store(0, Ordering::Relaxed);
+            TABLE[self.0].start.store(0, Ordering::Release);
+        }
+    }
+
+    /// The end of the mapping that holds `address`.
+    fn end_of(address: usize) -> Option<usize> {
+        TABLE.iter().find_map(|slot| {
+            let start = slot.start.load(Ordering::Acquire);
+            let end = slot.end.load(Ordering::Relaxed);
+            (start > 1 && (start..end).contains(&address)).then_some(end)
+        })
+    }
+
+    fn install() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let handler: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) = on_bus_error;
+            // SAFETY: plain calls into libc; `action` is all zeros but for the fields set here,
+            // which is a valid `sigaction`, and the handler has the signature of SA_SIGINFO.
+            unsafe {
+                if let Ok(page) = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)) {
+                    PAGE.store(page, Ordering::Relaxed);
+                }
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = handler as usize;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                libc::sigemptyset(&mut action.sa_mask);
+                libc::sigaction(libc::SIGBUS, &action, std::ptr::null_mut());
+            }
+        });
+    }
+
+    /// Only atomics and two system calls: all that a signal handler may do.
+    extern "C" fn on_bus_error(_signal: c_int, info: *mut siginfo_t, _context: *mut c_void) {
+        // SAFETY: the system hands a valid `info` to an SA_SIGINFO handler.
+        let address = unsafe { (*info).si_addr() } as usize;
+        if end_of(address).is_some_and(|end| fill_with_zeros(address, end)) {
+            MAP_SHRANK.store(true, Ordering::Relaxed);
+        } else {
+            // SAFETY: async-signal-safe; the instruction runs again and ends the process.
+            unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
+        }
+    }
+
+    /// Puts pages of zeros from the page of `address` to `end`: no byte of the file is behind them.
+    fn fill_with_zeros(address: usize, end: usize) -> bool {
+        let start = address & !(PAGE.load(Ordering::Relaxed) - 1);
+        let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: the range lies inside a mapping of ours, whose owner keeps it until it is
+        // dropped; it stays readable with the same protection, so references into it stay valid.
+        let zeros = unsafe {
+            let errno = errno_location();
+            let saved = *errno;
+            let length = end - start;
+            let zeros = libc::mmap(start as *mut c_void, length, libc::PROT_READ, flags, -1, 0);
+            *errno = saved;
+            zeros
+        };
+        zeros != libc::MAP_FAILED
+    }
+
+    /// This thread's `errno`, which the interrupted code must find unchanged.
+    fn errno_location() -> *mut c_int {
+        // SAFETY: returns the address of a thread-local variable.
+        #[cfg(any(target_os = "linux", target_os = "emscripten"))]
+        return unsafe { libc::__errno_location() };
+        // SAFETY: as above.
+        #[cfg(not(any(target_os = "linux", target_os = "emscripten")))]
+        return unsafe { libc::__error() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress;
+    use std::process::Command;
+
+    #[test]
+    fn a_mapping_is_the_file() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(10_000).unwrap();
+        let mapping = map_file(&file, Path::new("zeros")).unwrap();
+        assert_eq!(mapping.len(), 10_000);
+        assert!(mapping.iter().all(|&b| b == 0));
+    }
+
+    /// The flag belongs to the whole process, so the test runs itself again as a child.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_shrinks_fails_the_next_check_and_no_more() {
+        const CHILD: &str = "BARELM_TEST_SHRINKING_FILE";
+        if std::env::var_os(CHILD).is_some() {
+            return shrink_while_mapped();
+        }
+        let name = std::thread::current().name().unwrap().to_owned();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args([&name, "--exact"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8_lossy(&child.stdout);
+        assert!(
+            child.status.success() && stdout.contains("1 passed"),
+            "{stdout}"
+        );
+    }
+
+    #[cfg(unix)]
+    fn shrink_while_mapped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shrinking");
+        std::fs::write(&path, vec![7; 1 << 20]).unwrap();
+        let mapping = map_path(&path).unwrap();
+        let other = map_path(&path).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(5000)
+            .unwrap();
+        progress::check().unwrap();
+        assert!(mapping[..5000].iter().all(|&b| b == 7));
+        assert!(
+            mapping[5000..].iter().all(|&b| b == 0),
+            "zeros behind the end"
+        );
+        assert!(other[1 << 19..].iter().all(|&b| b == 0));
+        assert_eq!(progress::check().unwrap_err().exit_code(), 3);
+    }
+}
