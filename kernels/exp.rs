@@ -1,1 +1,248 @@
-//! Exponentials of vectors.
+//! Exponentials of vectors, without a table and without a branch.
+//!
+//! The idea: `2^x = 2^n * 2^r` with `n` the integer nearest to `x` and `r = x - n` in -1/2 .. 1/2.
+//! Adding `1.5 * 2^23` to `x` rounds it: the sum has no fraction bits left, and its low bits are
+//! `n`. A polynomial of degree 5 gives `2^r`; `n` is added to the exponent bits of the result. For
+//! `e^x`, `n` is the integer nearest to `x log2(e)` and `r = x - n ln 2`, with `ln 2` in two parts
+//! so that the product is exact (Cody and Waite, Software Manual for the Elementary Functions).
+//!
+//! The polynomials minimise the largest relative error with the constant term held at 1, so that
+//! `2^n` is exact; theirs is 1e-7, the rest is rounding.
+
+use crate::simd::{Kernel, LANES, Simd, dispatch};
+
+/// `1.5 * 2^23`: a sum with it holds the nearest integer in its low bits.
+const ROUNDER: f32 = 12_582_912.0;
+
+/// Coefficients of `r^5 .. r^0` in `2^r`, `|r| <= 1/2`.
+#[expect(clippy::approx_constant, reason = "near ln 2, but fitted")]
+const EXP2: [f32; 6] = [
+    0.001_326_474_6,
+    0.009_671_513,
+    0.055_507_336,
+    0.240_222_42,
+    0.693_147,
+    1.0,
+];
+
+/// Coefficients of `r^5 .. r^0` in `e^r`, `|r| <= ln(2) / 2`.
+const EXP: [f32; 6] = [
+    0.008_290_318,
+    0.041_897_975,
+    0.166_676_36,
+    0.499_991_5,
+    0.999_999_7,
+    1.0,
+];
+
+/// `ln 2` to nine bits, and what is left of it.
+const LN_2: [f32; 2] = [0.693_359_4, -0.000_212_194_44];
+
+/// The number before -126: from here down `2^x` is not a normal number, and counts as 0.
+const EXP2_ZERO: f32 = (-126.0_f32).next_down();
+/// From here down `e^x` is not a normal number, and counts as 0.
+const EXP_ZERO: f32 = -87.336_55;
+/// Above this `e^x` is more than `f32` holds.
+const EXP_LARGEST: f32 = 88.722_83;
+
+/// `x[i] = e^(x[i])`.
+///
+/// # Precision
+/// Relative error below 2e-7. Results below `2^-126`, that of `-inf` included, are exactly 0;
+/// results above the largest `f32` are infinite; NaN stays NaN. Equal bits within a rounding class.
+///
+/// ```
+/// let mut x = [0.0, 1.0, f32::NEG_INFINITY];
+/// barelm_kernels::exp::exp_in_place(&mut x);
+/// assert_eq!((x[0], x[2]), (1.0, 0.0));
+/// assert!((x[1] - std::f32::consts::E).abs() < 1e-6);
+/// ```
+pub fn exp_in_place(x: &mut [f32]) {
+    dispatch(Exp { x });
+}
+
+struct Exp<'a> {
+    x: &'a mut [f32],
+}
+
+impl Kernel for Exp<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (chunks, tail) = self.x.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            simd.store(exp_with(simd, simd.load(chunk)), chunk);
+        }
+        if !tail.is_empty() {
+            simd.store_partial(exp_with(simd, simd.load_partial(tail)), tail);
+        }
+    }
+}
+
+/// `2^x` in each lane; relative error below 2e-7, 0 below `2^-126`, NaN for NaN.
+#[cfg_attr(not(test), expect(dead_code, reason = "tiled attention will use it"))]
+#[inline(always)]
+pub(crate) fn exp2_with<S: Simd>(simd: S, x: S::V) -> S::V {
+    // At 128 the polynomial is 1 and the exponent full: exactly infinity.
+    let cut = simd.min(x, simd.splat(128.0));
+    let rounded = simd.add(cut, simd.splat(ROUNDER));
+    let r = simd.sub(cut, simd.sub(rounded, simd.splat(ROUNDER)));
+    let y = simd.add_to_exponent(polynomial(simd, &EXP2, r), rounded);
+    zero_unless_above(simd, x, EXP2_ZERO, y)
+}
+
+/// `e^x` in each lane; relative error below 2e-7, 0 below `2^-126`, NaN for NaN.
+#[inline(always)]
+pub(crate) fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
+    let rounder = simd.splat(ROUNDER);
+    let rounded = simd.mul_add(x, simd.splat(core::f32::consts::LOG2_E), rounder);
+    let minus_n = simd.sub(rounder, rounded);
+    let [high, low] = LN_2.map(|part| simd.splat(part));
+    let r = simd.mul_add(minus_n, low, simd.mul_add(minus_n, high, x));
+    let y = simd.add_to_exponent(polynomial(simd, &EXP, r), rounded);
+    let (largest, infinity) = (simd.splat(EXP_LARGEST), simd.splat(f32::INFINITY));
+    let y = simd.select_gt(x, largest, infinity, y);
+    zero_unless_above(simd, x, EXP_ZERO, y)
+}
+
+/// `y` where `x > limit`; below it 0, and NaN where `x` is NaN.
+#[inline(always)]
+fn zero_unless_above<S: Simd>(simd: S, x: S::V, limit: f32, y: S::V) -> S::V {
+    let zero_or_nan = simd.max(simd.splat(0.0), x);
+    simd.select_gt(x, simd.splat(limit), y, zero_or_nan)
+}
+
+/// Horner's rule, highest power first.
+#[inline(always)]
+fn polynomial<S: Simd>(simd: S, coefficients: &[f32; 6], r: S::V) -> S::V {
+    let [c5, c4, c3, c2, c1, c0] = coefficients.map(|c| simd.splat(c));
+    let sum = simd.mul_add(c5, r, c4);
+    let sum = simd.mul_add(sum, r, c3);
+    let sum = simd.mul_add(sum, r, c2);
+    let sum = simd.mul_add(sum, r, c1);
+    simd.mul_add(sum, r, c0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{LENGTHS, on_every_backend, tolerance, values};
+    use std::vec::Vec;
+
+    struct Exp2<'a>(&'a mut [[f32; LANES]]);
+
+    impl Kernel for Exp2<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) {
+            for x in self.0 {
+                simd.store(exp2_with(simd, simd.load(x)), x);
+            }
+        }
+    }
+
+    /// Every value whose exponential is a normal number, in steps of about 2e-4.
+    fn sweep(limit: f32) -> Vec<f32> {
+        let steps = 1_000_000;
+        (-steps..steps)
+            .map(|i| limit * (i as f32 / steps as f32))
+            .collect()
+    }
+
+    #[track_caller]
+    fn assert_relative(x: &[f32], got: &[f32], exact: impl Fn(f64) -> f64) {
+        for (x, got) in x.iter().zip(got) {
+            let want = exact(f64::from(*x));
+            let error = (f64::from(*got) / want - 1.0).abs();
+            assert!(
+                error <= f64::from(tolerance::EXP),
+                "{x}: {got}, error {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn exp_agrees_with_f64_over_its_whole_range() {
+        let x = sweep(87.3);
+        on_every_backend(|backend| {
+            let mut y = x.clone();
+            backend.run(Exp { x: &mut y });
+            assert_relative(&x, &y, libm::exp);
+        });
+    }
+
+    #[test]
+    fn exp2_agrees_with_f64_over_its_whole_range() {
+        let x = sweep(126.0);
+        on_every_backend(|backend| {
+            let mut y = x.clone();
+            backend.run(Exp2(y.as_chunks_mut().0));
+            assert_relative(&x, &y, libm::exp2);
+        });
+    }
+
+    #[test]
+    fn ends_of_the_range_are_zero_infinity_and_nan() {
+        let nan_with_payload = f32::from_bits(0x7FC0_0155);
+        let x = [
+            f32::NEG_INFINITY,
+            f32::MIN,
+            -1e4,
+            -150.0,
+            EXP2_ZERO,
+            -126.0,
+            0.0,
+            -0.0,
+            1e-40,
+            126.5,
+            127.999,
+            128.0,
+            1e4,
+            f32::INFINITY,
+            f32::NAN,
+            nan_with_payload,
+        ];
+        on_every_backend(|backend| {
+            let (mut exp2, mut exp) = ([x], x);
+            backend.run(Exp2(&mut exp2));
+            backend.run(Exp { x: &mut exp });
+            let exp2 = exp2[0];
+            assert_eq!(exp2[..5], [0.0; 5]);
+            assert_eq!(exp[..6], [0.0; 6]);
+            assert_eq!(exp2[5], f32::MIN_POSITIVE);
+            assert_eq!((exp2[6], exp2[7], exp2[8]), (1.0, 1.0, 1.0));
+            assert_eq!((exp[6], exp[7], exp[8]), (1.0, 1.0, 1.0));
+            assert!(exp2[9] < exp2[10] && exp2[10] < f32::INFINITY);
+            assert_eq!(exp2[11..14], [f32::INFINITY; 3]);
+            assert_eq!(exp[11..14], [f32::INFINITY; 3]);
+            assert!(exp2[14..].iter().chain(&exp[14..]).all(|y| y.is_nan()));
+        });
+    }
+
+    #[test]
+    fn exp_neither_jumps_nor_leaves_its_range_near_the_ends() {
+        let mut x: Vec<f32> = (0..64).map(|i| -87.336_56 + i as f32 * 1e-6).collect();
+        x.extend((0..64).map(|i| 88.722_8 + i as f32 * 1e-6));
+        on_every_backend(|backend| {
+            let mut y = x.clone();
+            backend.run(Exp { x: &mut y });
+            assert!(y.is_sorted());
+            assert_eq!(y[127], f32::INFINITY);
+        });
+    }
+
+    #[test]
+    fn exp_is_bit_equal_within_a_class_at_every_length() {
+        for len in LENGTHS {
+            let x = values(len, 1);
+            let mut of_class = [None, None];
+            on_every_backend(|backend| {
+                let mut y: Vec<f32> = x.iter().map(|x| 90.0 * x).collect();
+                backend.run(Exp { x: &mut y });
+                let bits: Vec<u32> = y.iter().map(|y| y.to_bits()).collect();
+                let class = &mut of_class[usize::from(backend.is_fused())];
+                assert_eq!(*class.get_or_insert(bits.clone()), bits);
+            });
+        }
+    }
+}

@@ -15,6 +15,14 @@ pub(crate) mod tolerance {
     pub(crate) const SIGMOID: f32 = 2e-7;
     /// Softplus, relative to the result.
     pub(crate) const SOFTPLUS: f32 = 5e-7;
+    /// Vector exponentials, relative.
+    pub(crate) const EXP: f32 = 2e-7;
+    /// Softmax, log-sum-exp and cross-entropy: absolute, in probabilities or nats.
+    pub(crate) const SOFTMAX: f32 = 1e-6;
+    /// Attention outputs and log-sums of values and scores of size 1, absolute.
+    pub(crate) const ATTENTION: f32 = 2e-6;
+    /// Gradients of attention for operands of size 1, absolute.
+    pub(crate) const ATTENTION_GRADIENT: f32 = 2e-5;
 }
 
 /// Runs `test` once on each backend of this machine.
