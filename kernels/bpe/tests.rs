@@ -1,0 +1,249 @@
+//! The encoder against a naive one, on random vocabularies, and on tables that lie.
+
+use super::sections::{Tables, head};
+use super::table::{EMPTY_PAIR, NONE, PairSlot, UNREACHABLE, insert_bytes, insert_pair, slots_for};
+use super::{BpeError, MergeRule, Pattern, TokenizerRef, encode_workspace_len};
+use crate::rng::Rng;
+use std::vec;
+use std::vec::Vec;
+
+/// A vocabulary of all bytes (ids 0 to 255) and of merges, as vectors.
+#[derive(Clone)]
+struct Vocabulary {
+    merges: Vec<(u32, u32)>,
+    head: [u32; 8],
+    offsets: Vec<u32>,
+    blob: Vec<u8>,
+    bytes: Vec<u32>,
+    pairs: Vec<PairSlot>,
+    hashes: Vec<u32>,
+    specials: Vec<u32>,
+}
+
+impl Vocabulary {
+    fn new(pattern: Pattern, merges: &[(u32, u32)]) -> Self {
+        let mut tokens: Vec<Vec<u8>> = (0..=255).map(|b| vec![b]).collect();
+        let mut pairs = vec![EMPTY_PAIR; slots_for(merges.len())];
+        let mut hashes = vec![NONE; slots_for(256 + merges.len())];
+        let mut probes = [0; 2];
+        for (rank, (left, right)) in merges.iter().enumerate() {
+            let slot = [*left, *right, rank as u32, tokens.len() as u32];
+            probes[0] = insert_pair(&mut pairs, slot).unwrap().max(probes[0]);
+            tokens.push([&tokens[*left as usize][..], &tokens[*right as usize]].concat());
+        }
+        for (id, token) in tokens.iter().enumerate() {
+            // Only what merging surely leads to may be taken as a whole.
+            let entry = id as u32 | if id < 256 { 0 } else { UNREACHABLE };
+            probes[1] = insert_bytes(&mut hashes, token, entry)
+                .unwrap()
+                .max(probes[1]);
+        }
+        let offsets = (0..=tokens.len())
+            .map(|n| tokens[..n].concat().len() as u32)
+            .collect();
+        let head = head(Some(pattern), MergeRule::PairRank, probes);
+        let (bytes, blob, specials) = ((0..256).collect(), tokens.concat(), vec![7]);
+        let merges = merges.to_vec();
+        #[rustfmt::skip]
+        let vocabulary = Self { merges, head, offsets, blob, bytes, pairs, hashes, specials };
+        vocabulary
+    }
+
+    /// Merges of random tokens over the first letters of the alphabet, all with different bytes.
+    fn random(rng: &mut Rng, pattern: Pattern, letters: u64, merges: usize) -> Self {
+        let mut tokens: Vec<(u32, Vec<u8>)> = (0..letters)
+            .map(|i| (97 + i as u32, vec![97 + i as u8]))
+            .collect();
+        let mut list = Vec::new();
+        while list.len() < merges {
+            let mut pick = || tokens[rng.below(tokens.len() as u64) as usize].clone();
+            let (left, right) = (pick(), pick());
+            let bytes = [&left.1[..], &right.1].concat();
+            if bytes.len() <= 12 && tokens.iter().all(|t| t.1 != bytes) {
+                tokens.push((256 + list.len() as u32, bytes));
+                list.push((left.0, right.0));
+            }
+        }
+        Self::new(pattern, &list)
+    }
+
+    fn tables(&self) -> Tables<'_> {
+        Tables {
+            head: &self.head,
+            offsets: &self.offsets,
+            blob: &self.blob,
+            bytes: &self.bytes,
+            pairs: &self.pairs,
+            hashes: &self.hashes,
+            specials: &self.specials,
+            regex: &[],
+        }
+    }
+
+    fn tokenizer(&self) -> TokenizerRef<'_> {
+        assert_eq!(self.tables().check(), Ok(()));
+        TokenizerRef::from_tables(self.tables())
+    }
+
+    /// Looks through all pairs of neighbours for the one of lowest rank, until none merges.
+    fn encode_naive(&self, piece: &[u8]) -> Vec<u32> {
+        let mut ids: Vec<u32> = piece.iter().map(|b| u32::from(*b)).collect();
+        loop {
+            let rank = |w: &[u32]| self.merges.iter().position(|m| *m == (w[0], w[1]));
+            let ranked = ids
+                .windows(2)
+                .enumerate()
+                .filter_map(|(at, w)| Some((rank(w)?, at)));
+            let Some((rank, at)) = ranked.min() else {
+                return ids;
+            };
+            ids.splice(at..at + 2, [256 + rank as u32]);
+        }
+    }
+}
+
+fn encode(tokenizer: TokenizerRef<'_>, text: &[u8]) -> Vec<u32> {
+    let mut workspace = vec![0; encode_workspace_len(text.len())];
+    let mut out = vec![0; 2 * text.len()];
+    let len = tokenizer
+        .encode_into(text, &mut out, &mut workspace)
+        .unwrap();
+    out.truncate(len);
+    out
+}
+
+fn letters(rng: &mut Rng, letters: u64, len: u64) -> Vec<u8> {
+    (0..len).map(|_| 97 + rng.below(letters) as u8).collect()
+}
+
+#[test]
+fn short_and_long_pieces_are_merged_as_by_the_naive_encoder() {
+    let mut rng = Rng::new(3);
+    for round in 0..60 {
+        let alphabet = 1 + round % 4;
+        let merges = if alphabet == 1 { 6 } else { 60 };
+        let vocabulary = Vocabulary::random(&mut rng, Pattern::Gpt2, alphabet, merges);
+        for _ in 0..20 {
+            let len = rng.below(260);
+            let text = letters(&mut rng, alphabet, len);
+            let ids = encode(vocabulary.tokenizer(), &text);
+            assert_eq!(ids, vocabulary.encode_naive(&text), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn one_million_letters_take_no_quadratic_time() {
+    let mut rng = Rng::new(4);
+    let vocabulary = Vocabulary::random(&mut rng, Pattern::Gpt2, 3, 100);
+    for alphabet in [1, 3] {
+        let text = letters(&mut rng, alphabet, 1_000_000);
+        let start = std::time::Instant::now();
+        let ids = encode(vocabulary.tokenizer(), &text);
+        let seconds = start.elapsed().as_secs_f64();
+        std::println!("{alphabet} different letters: {seconds:.3} s");
+        let mut bytes = vec![0; text.len()];
+        let len = vocabulary
+            .tokenizer()
+            .decode_into(&ids, &mut bytes)
+            .unwrap();
+        assert!(len == text.len() && bytes == text);
+        assert!(seconds < 20.0, "{seconds} s");
+    }
+}
+
+#[test]
+fn words_end_in_the_mark_and_come_back_with_one_space() {
+    let merges = [(97, 98), (256, 32)];
+    let vocabulary = Vocabulary::new(Pattern::Whitespace, &merges);
+    let tokenizer = vocabulary.tokenizer();
+    let ids = encode(tokenizer, b"\n ab\t\tabc");
+    assert_eq!(ids, [257, 256, 99, 32]);
+    let mut out = [0; 16];
+    let len = tokenizer.decode_into(&ids, &mut out).unwrap();
+    assert_eq!(&out[..len], b"ab abc ");
+}
+
+#[test]
+fn tokens_come_one_by_one_as_they_do_all_at_once() {
+    let vocabulary = Vocabulary::random(&mut Rng::new(5), Pattern::Cl100k, 3, 50);
+    let text = b"abcabc aabb, cab!\n\n  bbb 12345 \xff\xfe";
+    let mut workspace = vec![0; encode_workspace_len(8)];
+    let tokens = vocabulary.tokenizer().tokens(text, &mut workspace).unwrap();
+    let ids: Vec<u32> = tokens.map(Result::unwrap).collect();
+    assert_eq!(ids, encode(vocabulary.tokenizer(), text));
+}
+
+#[test]
+fn tokens_are_found_by_their_bytes_and_names() {
+    let vocabulary = Vocabulary::new(Pattern::Gpt2, &[(97, 98)]);
+    let tokenizer = vocabulary.tokenizer();
+    assert_eq!(tokenizer.vocab_size(), 257);
+    assert_eq!(tokenizer.token_bytes(256), Some(&b"ab"[..]));
+    assert_eq!(
+        (tokenizer.token_bytes(257), tokenizer.token_bytes(NONE)),
+        (None, None)
+    );
+    assert_eq!(
+        (tokenizer.token_id(b"ab"), tokenizer.token_id(b"ba")),
+        (Some(256), None)
+    );
+    assert_eq!(
+        (tokenizer.special_id(b"\x07"), tokenizer.special_id(b"a")),
+        (Some(7), None)
+    );
+    assert!(tokenizer.is_special(7) && !tokenizer.is_special(8));
+}
+
+#[test]
+fn small_buffers_and_strange_ids_are_errors() {
+    let vocabulary = Vocabulary::new(Pattern::Gpt2, &[(97, 98)]);
+    let tokenizer = vocabulary.tokenizer();
+    let needed = encode_workspace_len(3);
+    let mut scratch = vec![0; needed];
+    let short = tokenizer.encode_into(b"xyz", &mut [0; 8], &mut scratch[1..]);
+    assert!(matches!(short, Err(BpeError::Buffer(e)) if e.needed == needed));
+    let short = tokenizer.encode_into(b"xyz", &mut [0; 2], &mut scratch);
+    assert!(matches!(short, Err(BpeError::Buffer(e)) if e.needed == 3));
+    let errors: Vec<_> = tokenizer.tokens(b"xyz", &mut []).unwrap().collect();
+    assert!(matches!(errors[..], [Err(_)]));
+    assert_eq!(
+        tokenizer.decode_into(&[300], &mut [0; 8]),
+        Err(BpeError::Id(300))
+    );
+    let short = tokenizer.decode_into(&[256], &mut [0; 1]);
+    assert!(matches!(short, Err(BpeError::Buffer(e)) if e.needed == 2));
+}
+
+#[test]
+fn wrong_tables_are_refused_and_even_unchecked_do_no_harm() {
+    let mut rng = Rng::new(6);
+    let good = Vocabulary::random(&mut rng, Pattern::O200k, 3, 40);
+    let text = [letters(&mut rng, 3, 200), b" abc abcabc aab".to_vec()].concat();
+    let mut refused = 0;
+    for _ in 0..3000 {
+        let mut bad = good.clone();
+        let value = [0, 1, NONE, NONE - 1, 296, 1 << 20, rng.next_u32()][rng.below(7) as usize];
+        for _ in 0..1 + rng.below(4) {
+            let fields: [&mut [u32]; 6] = [
+                &mut bad.head,
+                &mut bad.offsets,
+                &mut bad.bytes,
+                bad.pairs.as_flattened_mut(),
+                &mut bad.hashes,
+                &mut bad.specials,
+            ];
+            let field = &mut *fields.into_iter().nth(rng.below(6) as usize).unwrap();
+            let at = rng.below(field.len() as u64) as usize;
+            field[at] = value;
+        }
+        refused += usize::from(bad.tables().check().is_err());
+        let tokenizer = TokenizerRef::from_tables(bad.tables());
+        let mut workspace = vec![0; encode_workspace_len(text.len())];
+        let mut out = vec![0; 2 * text.len()];
+        if let Ok(len) = tokenizer.encode_into(&text, &mut out, &mut workspace) {
+            let _ = tokenizer.decode_into(&out[..len], &mut [0; 4000]);
+        }
+    }
+    assert!(refused > 1000, "{refused} refused");
+}
