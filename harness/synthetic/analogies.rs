@@ -44,25 +44,26 @@ pub struct Analogy {
 /// ```
 pub fn analogies() -> Vec<Analogy> {
     let sections = SECTIONS.iter();
-    sections.flat_map(|section| questions(section)).collect()
+    sections.flat_map(questions).collect()
 }
 
 /// The questions of one section.
 fn questions(&(section, class, [from, to]): &(&'static str, &str, [&str; 2])) -> Vec<Analogy> {
     let class = GRAMMAR.class(class).expect("sections name classes");
     let pairs = pairs(class, from, to);
-    let ask = |&[a, b]: &[&'static str; 2]| {
-        let others = pairs.iter().filter(move |[c, _]| *c != a);
-        let question = move |&[c, d]: &[&'static str; 2]| Analogy {
-            section,
-            a,
-            b,
-            c,
-            d,
-        };
-        others.map(question).collect::<Vec<_>>()
-    };
-    pairs.iter().flat_map(ask).collect()
+    let mut questions = Vec::new();
+    for &[a, b] in &pairs {
+        for &[c, d] in pairs.iter().filter(|[c, _]| *c != a) {
+            questions.push(Analogy {
+                section,
+                a,
+                b,
+                c,
+                d,
+            });
+        }
+    }
+    questions
 }
 
 /// The related words of every entry.
@@ -131,7 +132,7 @@ mod tests {
         }
         for word in analogies().iter().flat_map(|q| [q.a, q.b]) {
             let count = counts.get(word).copied().unwrap_or(0);
-            assert!(count >= 50, "{word}: {count}");
+            assert!(count >= 100, "{word}: {count}");
         }
     }
 }

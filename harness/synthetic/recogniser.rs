@@ -174,8 +174,8 @@ mod tests {
             ("He lost two red keys.", "He lost two red keys. "),
             ("He lost one red key.", "He lost two red key."),
             (
-                "The border between Peru and Cuba is open.",
-                "The border between Peru and Peru is open.",
+                "The border between Peru and Cuba is long.",
+                "The border between Peru and Peru is long.",
             ),
         ] {
             assert!(accepts(good), "{good}");
