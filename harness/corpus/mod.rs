@@ -2,19 +2,17 @@
 //!
 //! A corpus is a sequence of documents (a file, or a record of JSON lines). Its bytes are counted
 //! through from the first document to the last, and every pass, chunk or split is a range of that
-//! count. Nothing is copied but what must be unpacked ([`source`]); nothing is assumed about the
+//! count. Nothing is copied but what must be unpacked; nothing is assumed about the
 //! text: newlines, NULs, bytes that are not UTF-8 and lines of any length are all just bytes.
 
 mod chunks;
 mod files;
-mod inspect;
-mod map;
+pub mod inspect;
+pub mod map;
 mod source;
 mod unpack;
 
 pub use chunks::{Chunk, Cuts, map as map_chunks};
-pub use inspect::{Encoding, Inspection, inspect};
-pub use map::{Mapping, map_file, map_path};
 
 use crate::{Error, Result, progress};
 use source::{Source, Spool};

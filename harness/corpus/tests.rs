@@ -1,3 +1,4 @@
+use super::inspect::{Encoding, inspect};
 use super::*;
 use crate::progress::Progress;
 use std::fs;

@@ -1,1 +1,5 @@
 //! Tokenizers and their files.
+
+mod pattern;
+
+pub use pattern::Pattern;
