@@ -23,6 +23,8 @@ pub(crate) mod tolerance {
     pub(crate) const ATTENTION: f32 = 2e-6;
     /// Gradients of attention for operands of size 1, absolute.
     pub(crate) const ATTENTION_GRADIENT: f32 = 2e-5;
+    /// Gradients against central differences in `f64`.
+    pub(crate) const GRADIENT: f32 = 1e-5;
 }
 
 /// Runs `test` once on each backend of this machine.

@@ -1,1 +1,0 @@
-//! The CBOW step with hierarchical softmax.

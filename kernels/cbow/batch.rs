@@ -1,0 +1,91 @@
+//! A batch of windows as flat tables.
+
+use crate::error::ShapeError;
+
+/// Windows, each with the rows it reads: vectors of its context, and rows of `thetas` to compare
+/// `x` with. For hierarchical softmax those are the nodes of the target's path.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRef<'a> {
+    context_offsets: &'a [u32],
+    contexts: &'a [u32],
+    node_offsets: &'a [u32],
+    nodes: &'a [u32],
+}
+
+impl<'a> BatchRef<'a> {
+    /// Window `b` has the context `contexts[context_offsets[b] .. context_offsets[b + 1]]`, and
+    /// its nodes likewise.
+    ///
+    /// # Errors
+    /// [`ShapeError`] unless both lists of offsets are as long, start at 0, do not fall, and end
+    /// with their table.
+    pub fn new(
+        context_offsets: &'a [u32],
+        contexts: &'a [u32],
+        node_offsets: &'a [u32],
+        nodes: &'a [u32],
+    ) -> Result<Self, ShapeError> {
+        let same = context_offsets.len() == node_offsets.len();
+        if same && divides(context_offsets, contexts) && divides(node_offsets, nodes) {
+            Ok(Self {
+                context_offsets,
+                contexts,
+                node_offsets,
+                nodes,
+            })
+        } else {
+            Err(ShapeError)
+        }
+    }
+
+    /// Number of windows.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.context_offsets.len().saturating_sub(1)
+    }
+
+    /// Whether there is no window.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of scores: nodes of all windows.
+    #[inline(always)]
+    pub fn scores_len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Context and nodes of window `b`; empty when there is no such window.
+    #[inline(always)]
+    pub fn window(&self, b: usize) -> (&'a [u32], &'a [u32]) {
+        (
+            part(self.context_offsets, self.contexts, b),
+            part(self.node_offsets, self.nodes, b),
+        )
+    }
+
+    /// All windows in order.
+    #[inline(always)]
+    pub(super) fn windows(self) -> impl Iterator<Item = (&'a [u32], &'a [u32])> {
+        (0..self.len()).map(move |b| self.window(b))
+    }
+
+    /// Whether all rows exist.
+    pub(super) fn is_within(&self, vectors: usize, thetas: usize) -> bool {
+        let below = |list: &[u32], end| list.iter().all(|row| (*row as usize) < end);
+        below(self.contexts, vectors) && below(self.nodes, thetas)
+    }
+}
+
+fn divides(offsets: &[u32], table: &[u32]) -> bool {
+    offsets.first() == Some(&0)
+        && offsets.windows(2).all(|pair| pair[0] <= pair[1])
+        && offsets.last().map(|end| *end as usize) == Some(table.len())
+}
+
+#[inline(always)]
+fn part<'a>(offsets: &[u32], table: &'a [u32], b: usize) -> &'a [u32] {
+    let ends = offsets.get(b..).and_then(|rest| rest.first_chunk());
+    let range = ends.map_or(0..0, |[start, end]| *start as usize..*end as usize);
+    table.get(range).unwrap_or(&[])
+}

@@ -1,0 +1,286 @@
+//! The step for a batch of windows and a slice of the dimensions.
+//!
+//! The dimensions are cut into slices, and every vector and theta is stored slice by slice. A
+//! slice of `x`, and of every product that makes up a score, needs nothing from other slices; so
+//! threads that own different slices never touch each other's parameters. For a batch:
+//!
+//! 1. [`forward_slice`] on every slice: `x`, and a partial score for each node of each window;
+//! 2. partial scores are exchanged and added in the order of the slices: the only meeting point;
+//! 3. [`super::activate`]: steps and losses, the same for all slices;
+//! 4. [`update_slice`] on every slice, window after window.
+//!
+//! Slices follow from the dimension alone, so results do not depend on the number of threads.
+//! Within a batch, scores are those of the parameters before it; `theta` and the gradient that the
+//! context gets are up to date. A batch of one window is exactly [`super::step`].
+
+use super::{BatchRef, Projection};
+use crate::error::ShapeError;
+use crate::mat::{MatMut, MatRef};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
+use core::ops::Range;
+
+/// Most groups of sixteen dimensions in a slice: a slice of `x` and of `e` stay in registers.
+const MAX_GROUPS: usize = 4;
+
+/// The slices of vectors of `dim` elements, in order.
+///
+/// Each is a whole number of groups of sixteen dimensions, at most four, and they are an even
+/// number wherever there are two groups. The last may end beyond `dim`: elements there are zero,
+/// and stay zero.
+///
+/// ```
+/// let of_100: Vec<_> = barelm_kernels::cbow::slices(100).collect();
+/// assert_eq!(of_100, [0..48, 48..112]);
+/// ```
+pub fn slices(dim: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Clone {
+    let groups = dim.div_ceil(LANES);
+    let fewest = groups.div_ceil(MAX_GROUPS);
+    let count = fewest.next_multiple_of(2).min(groups);
+    (0..count).map(move |i| groups * i / count * LANES..groups * (i + 1) / count * LANES)
+}
+
+/// A slice of all parameters, and of a batch's `x`.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice<'a> {
+    /// A slice of each token's vector.
+    pub vectors: MatRef<'a>,
+    /// A slice of each theta.
+    pub thetas: MatRef<'a>,
+}
+
+/// A slice of all parameters, to be changed.
+#[derive(Debug)]
+pub struct SliceMut<'a> {
+    /// A slice of each token's vector.
+    pub vectors: MatMut<'a>,
+    /// A slice of each theta.
+    pub thetas: MatMut<'a>,
+}
+
+/// `x` of every window and the partial score of each of its nodes, for one slice.
+///
+/// # Shapes
+/// `slice`: rows of 16, 32, 48 or 64 elements; `x`: one such row a window; `scores`:
+/// [`BatchRef::scores_len`].
+///
+/// # Errors
+/// [`ShapeError`] when shapes differ or a row does not exist.
+///
+/// # Precision
+/// That of [`crate::blas1::dot`], with the same bits.
+pub fn forward_slice(
+    slice: Slice<'_>,
+    batch: BatchRef<'_>,
+    projection: Projection,
+    x: &mut [f32],
+    scores: &mut [f32],
+) -> Result<(), ShapeError> {
+    let Slice { vectors, thetas } = slice;
+    check(batch, vectors, thetas, x, scores)?;
+    dispatch(Forward {
+        slice,
+        batch,
+        projection,
+        x,
+        scores,
+    });
+    Ok(())
+}
+
+/// Updates one slice from the steps `g` of all nodes, window after window.
+///
+/// # Shapes
+/// As for [`forward_slice`], whose `x` it takes; `steps` as [`super::activate`] left them.
+///
+/// # Errors
+/// [`ShapeError`] when shapes differ or a row does not exist.
+///
+/// # Precision
+/// One rounding a product and sum in the fused class, two in the unfused.
+pub fn update_slice(
+    slice: SliceMut<'_>,
+    batch: BatchRef<'_>,
+    projection: Projection,
+    x: &[f32],
+    steps: &[f32],
+) -> Result<(), ShapeError> {
+    let (vectors, thetas) = (slice.vectors.as_ref(), slice.thetas.as_ref());
+    check(batch, vectors, thetas, x, steps)?;
+    dispatch(Update {
+        slice,
+        batch,
+        projection,
+        x,
+        steps,
+    });
+    Ok(())
+}
+
+fn check(
+    batch: BatchRef<'_>,
+    vectors: MatRef<'_>,
+    thetas: MatRef<'_>,
+    x: &[f32],
+    scores: &[f32],
+) -> Result<(), ShapeError> {
+    let width = vectors.cols();
+    let fits = width.is_multiple_of(LANES)
+        && (1..=MAX_GROUPS).contains(&(width / LANES))
+        && (thetas.cols() == width || thetas.rows() == 0)
+        && x.len() == batch.len() * width
+        && scores.len() == batch.scores_len()
+        && batch.is_within(vectors.rows(), thetas.rows());
+    if fits { Ok(()) } else { Err(ShapeError) }
+}
+
+pub(super) struct Forward<'a> {
+    pub(super) slice: Slice<'a>,
+    pub(super) batch: BatchRef<'a>,
+    pub(super) projection: Projection,
+    pub(super) x: &'a mut [f32],
+    pub(super) scores: &'a mut [f32],
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.slice.vectors.cols() / LANES {
+            1 => self.groups::<S, 1>(simd),
+            2 => self.groups::<S, 2>(simd),
+            3 => self.groups::<S, 3>(simd),
+            _ => self.groups::<S, 4>(simd),
+        }
+    }
+}
+
+impl Forward<'_> {
+    #[inline(always)]
+    fn groups<S: Simd, const G: usize>(self, simd: S) {
+        let Slice { vectors, thetas } = self.slice;
+        let mut scores = self.scores.iter_mut();
+        let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
+        for (b, ((context, nodes), x_row)) in self.batch.windows().zip(x_rows).enumerate() {
+            prefetch(simd, self.slice, self.batch.window(b + 1));
+            let mut x = [simd.splat(0.0); G];
+            for token in context {
+                let row = load::<S, G>(simd, vectors.row(*token as usize));
+                x = core::array::from_fn(|i| simd.add(x[i], row[i]));
+            }
+            let (of_sum, _) = self.projection.factors(context.len());
+            x = x.map(|x| simd.mul(x, simd.splat(of_sum)));
+            store(simd, x, x_row);
+            for (node, score) in nodes.iter().zip(&mut scores) {
+                let theta = load::<S, G>(simd, thetas.row(*node as usize));
+                *score = dot(simd, theta, x);
+            }
+        }
+    }
+}
+
+/// Asks for the rows of a window, while those of the one before are worked on.
+#[inline(always)]
+fn prefetch<S: Simd>(simd: S, slice: Slice<'_>, (context, nodes): (&[u32], &[u32])) {
+    let ask = |row: &[f32]| {
+        row.as_chunks::<LANES>()
+            .0
+            .iter()
+            .for_each(|line| simd.prefetch(line))
+    };
+    context
+        .iter()
+        .for_each(|token| ask(slice.vectors.row(*token as usize)));
+    nodes
+        .iter()
+        .for_each(|node| ask(slice.thetas.row(*node as usize)));
+}
+
+pub(super) struct Update<'a> {
+    pub(super) slice: SliceMut<'a>,
+    pub(super) batch: BatchRef<'a>,
+    pub(super) projection: Projection,
+    pub(super) x: &'a [f32],
+    pub(super) steps: &'a [f32],
+}
+
+impl Kernel for Update<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.slice.vectors.cols() / LANES {
+            1 => self.groups::<S, 1>(simd),
+            2 => self.groups::<S, 2>(simd),
+            3 => self.groups::<S, 3>(simd),
+            _ => self.groups::<S, 4>(simd),
+        }
+    }
+}
+
+impl Update<'_> {
+    #[inline(always)]
+    fn groups<S: Simd, const G: usize>(self, simd: S) {
+        let SliceMut {
+            mut vectors,
+            mut thetas,
+        } = self.slice;
+        let mut steps = self.steps.iter();
+        let (x_rows, _) = self.x.as_chunks::<LANES>().0.as_chunks::<G>();
+        for ((context, nodes), x) in self.batch.windows().zip(x_rows) {
+            let x = x.each_ref().map(|x| simd.load(x));
+            let mut e = [simd.splat(0.0); G];
+            for (node, step) in nodes.iter().zip(&mut steps) {
+                let step = simd.splat(*step);
+                let Some(theta) = chunks_mut::<G>(thetas.row_mut(*node as usize)) else {
+                    continue;
+                };
+                let old = theta.each_ref().map(|theta| simd.load(theta));
+                e = core::array::from_fn(|i| simd.mul_add(step, old[i], e[i]));
+                store(
+                    simd,
+                    core::array::from_fn(|i| simd.mul_add(step, x[i], old[i])),
+                    theta,
+                );
+            }
+            let (_, share) = self.projection.factors(context.len());
+            e = e.map(|e| simd.mul(e, simd.splat(share)));
+            for token in context {
+                if let Some(row) = chunks_mut::<G>(vectors.row_mut(*token as usize)) {
+                    let old = row.each_ref().map(|row| simd.load(row));
+                    store(simd, core::array::from_fn(|i| simd.add(old[i], e[i])), row);
+                }
+            }
+        }
+    }
+}
+
+/// A row of `G` groups; zeros if it is shorter, which the checks rule out.
+#[inline(always)]
+fn load<S: Simd, const G: usize>(simd: S, row: &[f32]) -> [S::V; G] {
+    match row.as_chunks::<LANES>().0.first_chunk::<G>() {
+        Some(row) => row.each_ref().map(|group| simd.load(group)),
+        None => [simd.splat(0.0); G],
+    }
+}
+
+#[inline(always)]
+fn chunks_mut<const G: usize>(row: &mut [f32]) -> Option<&mut [[f32; LANES]; G]> {
+    row.as_chunks_mut::<LANES>().0.first_chunk_mut::<G>()
+}
+
+#[inline(always)]
+fn store<S: Simd, const G: usize>(simd: S, values: [S::V; G], row: &mut [[f32; LANES]; G]) {
+    for (value, group) in values.into_iter().zip(row) {
+        simd.store(value, group);
+    }
+}
+
+/// The dot product, in the order of [`crate::blas1::dot`].
+#[inline(always)]
+fn dot<S: Simd, const G: usize>(simd: S, a: [S::V; G], b: [S::V; G]) -> f32 {
+    let mut sums = [simd.splat(0.0); MAX_GROUPS];
+    for (sum, (a, b)) in sums.iter_mut().zip(a.into_iter().zip(b)) {
+        *sum = simd.mul_add(a, b, *sum);
+    }
+    let [s0, s1, s2, s3] = sums;
+    simd.reduce_sum(simd.add(simd.add(s0, s1), simd.add(s2, s3)))
+}
