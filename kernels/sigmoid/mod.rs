@@ -13,6 +13,7 @@
 
 mod table;
 
+use crate::exp::exp_with;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 pub use table::{INTERVALS, LIMIT, TABLE_BYTES, TABLE_MAX_ERROR};
 
@@ -176,27 +177,6 @@ fn ln_1p_with<S: Simd>(simd: S, z: S::V) -> S::V {
 fn exp_of_minus_abs<S: Simd>(simd: S, x: S::V) -> S::V {
     let x = simd.min(x, simd.sub(simd.splat(0.0), x));
     exp_with(simd, x)
-}
-
-/// `exp(x)` for `x <= 0`: rounding by a magic number, then the series of `exp` on half of `ln 2`.
-#[inline(always)]
-fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
-    const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23
-    const LN_2_HIGH: f32 = 0.693_359_4; // nine bits: its product with an exponent is exact
-    const LN_2_LOW: f32 = -2.121_944_4e-4;
-    let one = simd.splat(1.0);
-    let power = simd.mul(x, simd.splat(core::f32::consts::LOG2_E));
-    let lowest = simd.splat(-126.0);
-    let rounded = simd.add(simd.max(lowest, power), simd.splat(MAGIC));
-    let n = simd.sub(rounded, simd.splat(MAGIC));
-    let rest = simd.mul_add(n, simd.splat(-LN_2_HIGH), x);
-    let rest = simd.mul_add(n, simd.splat(-LN_2_LOW), rest);
-    let mut sum = one;
-    for n in [7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0] {
-        sum = simd.mul_add(simd.mul(sum, rest), simd.splat(1.0 / n), one);
-    }
-    let result = simd.add_to_exponent(sum, rounded);
-    simd.select_gt(lowest, power, simd.splat(0.0), result)
 }
 
 #[cfg(test)]
