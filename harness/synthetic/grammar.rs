@@ -239,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn the_article_a_stands_before_no_vowel() {
+        for pair in GRAMMAR.patterns().flat_map(|pattern| pattern.windows(2)) {
+            let [Piece::Text(text), Piece::Slot(slot)] = pair else {
+                continue;
+            };
+            let entries = &GRAMMAR.classes[slot.class].entries;
+            let vowel = |entry: &Vec<&str>| entry[slot.form].starts_with(['a', 'e', 'i', 'o', 'u']);
+            let article = text.ends_with(" a ") || *text == "A ";
+            assert!(!article || !entries.iter().any(vowel), "{pair:?}");
+        }
+    }
+
+    #[test]
     fn a_paragraph_can_always_find_another_sentence() {
         let mut stories = GRAMMAR.stories.iter();
         let most = *super::super::SENTENCES_AFTER_OPENING.end();
