@@ -1,3 +1,7 @@
-//! The command line.
+//! The command line: `barelm`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    barelm::cli::main()
+}

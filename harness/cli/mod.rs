@@ -1,0 +1,147 @@
+//! The command line: arguments in, exit code out. stdout carries data, stderr progress.
+//!
+//! Each subcommand has its file; all of them call the library and print what it returns.
+
+mod corpus;
+mod print;
+
+use crate::corpus::{Corpus, CorpusOptions};
+use crate::{Result, parallel, progress};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "barelm",
+    version,
+    about = "Raw text to a language model, down to bare metal"
+)]
+#[command(
+    after_help = "Start with `barelm train`: it learns from a built-in corpus in a minute or \
+                        two.\nExit codes: 0 done, 1 nothing found, 2 wrong usage, 3 bad data, \
+                        4 input or output, 130 interrupted."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Args, Clone)]
+struct Global {
+    /// No progress on stderr
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Results as JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    /// Threads to use; results do not depend on it [default: one a core]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+}
+
+impl Global {
+    fn threads(&self) -> usize {
+        self.threads
+            .unwrap_or_else(parallel::default_threads)
+            .max(1)
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write the synthetic corpus, or look into one of your own
+    #[command(subcommand)]
+    Corpus(corpus::CorpusCommand),
+}
+
+/// Text files that a command reads.
+#[derive(Args, Clone)]
+struct Input {
+    /// Text files or folders; .gz, .zst and .jsonl are unpacked, `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// The field of each JSON record that holds its text (for .jsonl files)
+    #[arg(long, value_name = "FIELD")]
+    jsonl: Option<String>,
+}
+
+impl Input {
+    fn open(&self) -> Result<Corpus> {
+        open_corpus(&self.files, self.jsonl.as_ref())
+    }
+}
+
+fn open_corpus(files: &[PathBuf], jsonl_field: Option<&String>) -> Result<Corpus> {
+    Corpus::open(
+        files,
+        &CorpusOptions {
+            jsonl_field: jsonl_field.cloned(),
+        },
+    )
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    progress::catch_interrupts();
+    progress::set_quiet(global.quiet);
+    match run(&global, command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) if e.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("barelm: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn run(global: &Global, command: Command) -> Result<()> {
+    match command {
+        Command::Corpus(command) => corpus::run(global, command),
+    }
+}
+
+/// `10G`, `512M`, `64K` or plain bytes.
+fn parse_size(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor: u64 = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" | "KIB" => 1 << 10,
+        "M" | "MB" | "MIB" => 1 << 20,
+        "G" | "GB" | "GIB" => 1 << 30,
+        "T" | "TB" | "TIB" => 1 << 40,
+        _ => return Err("a size is a number with K, M, G or T, such as 512M".into()),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "a size starts with a whole number".to_string())?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| "that size is too large".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_carry_units() {
+        assert_eq!(parse_size("10G"), Ok(10 << 30));
+        assert_eq!(parse_size("512m"), Ok(512 << 20));
+        assert_eq!(parse_size("7"), Ok(7));
+        assert!(
+            parse_size("").is_err()
+                && parse_size("3x").is_err()
+                && parse_size("99999999T").is_err()
+        );
+    }
+}
