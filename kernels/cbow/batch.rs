@@ -72,7 +72,11 @@ impl<'a> BatchRef<'a> {
 
     /// Whether all rows exist.
     pub(super) fn is_within(&self, vectors: usize, thetas: usize) -> bool {
-        let below = |list: &[u32], end| list.iter().all(|row| (*row as usize) < end);
+        // A maximum over all vectorises; stopping at the first does not.
+        let below = |list: &[u32], end| {
+            let largest = list.iter().fold(0, |largest, row| largest.max(*row));
+            list.is_empty() || (largest as usize) < end
+        };
         below(self.contexts, vectors) && below(self.nodes, thetas)
     }
 }

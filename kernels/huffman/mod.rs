@@ -96,6 +96,18 @@ pub struct HuffmanRef<'a> {
 }
 
 impl<'a> HuffmanRef<'a> {
+    /// Takes tables that [`build`] made or [`HuffmanRef::new_checked`] has seen before.
+    ///
+    /// Tables that are no tree give meaningless paths and probabilities, but never a panic.
+    #[inline(always)]
+    pub const fn new_unchecked(offsets: &'a [u32], nodes: &'a [u32], codes: &'a [u64]) -> Self {
+        Self {
+            offsets,
+            nodes,
+            codes,
+        }
+    }
+
     /// Number of tokens, the leaves.
     #[inline(always)]
     pub fn vocab_size(&self) -> usize {

@@ -1,0 +1,161 @@
+//! Where threads meet once a batch: partial scores go in, sums over the slices come out.
+//!
+//! Scores are double-buffered. A thread that is ahead writes into the other buffer, and cannot
+//! come back to this one before every thread has arrived at the next meeting, that is, has read it.
+//! So no lock is ever waited for; they only prove to the compiler that nothing is read and written
+//! at once.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Spins before a waiting thread lets others run.
+const SPINS: u32 = 10_000;
+
+/// A barrier for short waits. Arrivals are counted through and never reset.
+struct Barrier {
+    threads: u64,
+    arrived: AtomicU64,
+    broken: AtomicBool,
+}
+
+impl Barrier {
+    /// Returns when all threads have called it as often as this one.
+    fn wait(&self) {
+        let before = self.arrived.fetch_add(1, Ordering::AcqRel);
+        let all = (before / self.threads + 1) * self.threads;
+        let mut spins = 0;
+        while self.arrived.load(Ordering::Acquire) < all {
+            assert!(
+                !self.broken.load(Ordering::Relaxed),
+                "another thread panicked"
+            );
+            spins += 1;
+            if spins < SPINS {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Partial scores of every slice, for the current round and the next.
+pub(super) struct Exchange {
+    barrier: Barrier,
+    partials: [Vec<RwLock<Vec<f32>>>; 2],
+    stop: [AtomicBool; 2],
+}
+
+impl Exchange {
+    pub(super) fn new(slices: usize, threads: usize) -> Self {
+        let buffers = || (0..slices).map(|_| RwLock::default()).collect();
+        Self {
+            barrier: Barrier {
+                threads: threads as u64,
+                arrived: AtomicU64::new(0),
+                broken: AtomicBool::new(false),
+            },
+            partials: [buffers(), buffers()],
+            stop: Default::default(),
+        }
+    }
+
+    /// The buffer of a slice, for its owner to fill before [`Exchange::meet`].
+    pub(super) fn partial(&self, round: usize, slice: usize) -> RwLockWriteGuard<'_, Vec<f32>> {
+        let buffer = &self.partials[round % 2][slice];
+        buffer.write().expect("a panic would have ended this round")
+    }
+
+    /// Waits for all threads. True if one of them asked in this round for an end.
+    pub(super) fn meet(&self, round: usize, stop: bool) -> bool {
+        let flag = &self.stop[round % 2];
+        if stop {
+            flag.store(true, Ordering::Relaxed);
+        }
+        self.barrier.wait();
+        flag.load(Ordering::Relaxed)
+    }
+
+    /// Adds the partial scores of all slices, in their order.
+    pub(super) fn sum_into(&self, round: usize, scores: &mut Vec<f32>) {
+        let mut partials = self.partials[round % 2].iter().map(read);
+        scores.clear();
+        if let Some(first) = partials.next() {
+            scores.extend_from_slice(&first);
+        }
+        for partial in partials {
+            scores
+                .iter_mut()
+                .zip(partial.iter())
+                .for_each(|(sum, part)| *sum += part);
+        }
+    }
+
+    /// Something that, dropped in a panic, lets the other threads panic too instead of waiting.
+    pub(super) fn guard(&self) -> impl Drop {
+        Guard(&self.barrier.broken)
+    }
+}
+
+fn read(buffer: &RwLock<Vec<f32>>) -> RwLockReadGuard<'_, Vec<f32>> {
+    buffer.read().expect("a panic would have ended this round")
+}
+
+struct Guard<'a>(&'a AtomicBool);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_threads_read_the_same_sums_and_stop_together() {
+        let exchange = Exchange::new(3, 3);
+        let work = |slice: usize| {
+            let mut sums = Vec::new();
+            for round in 0.. {
+                *exchange.partial(round, slice) = vec![slice as f32, round as f32];
+                let stop = exchange.meet(round, slice == 1 && round == 1000);
+                let mut scores = Vec::new();
+                exchange.sum_into(round, &mut scores);
+                sums.push(scores);
+                if stop {
+                    break;
+                }
+            }
+            sums
+        };
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3)
+                .map(|slice| scope.spawn(move || work(slice)))
+                .collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        for sums in results {
+            assert_eq!(sums.len(), 1001);
+            let right = |(round, sum): (usize, &Vec<f32>)| *sum == [3.0, 3.0 * round as f32];
+            assert!(sums.iter().enumerate().all(right));
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_threads_that_wait() {
+        let exchange = Exchange::new(1, 2);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| exchange.meet(0, false));
+            let panicking = scope.spawn(|| {
+                let _guard = exchange.guard();
+                panic!("on purpose");
+            });
+            assert!(panicking.join().is_err());
+            assert!(waiting.join().is_err());
+        });
+    }
+}
