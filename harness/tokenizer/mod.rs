@@ -1,5 +1,212 @@
-//! Tokenizers and their files.
+//! Tokenizers: text to token ids and back, and the files that hold them.
+//!
+//! A [`Vocabulary`] is what training produces. A [`Tokenizer`] is the same as flat tables, in
+//! memory or mapped from a file, that the kernels' encoder reads without a copy; an [`Encoder`]
+//! adds a cache of words for long texts.
 
+mod byte_chars;
+mod encoder;
+mod flat;
+mod gpt2_files;
+mod json;
+mod load;
+mod mapped;
 mod pattern;
+mod tiktoken;
+mod vocabulary;
 
-pub use pattern::Pattern;
+#[cfg(test)]
+mod tests;
+
+pub use barelm_kernels::bpe::{MergeRule, Pattern};
+pub use encoder::Encoder;
+pub use load::LoadOptions;
+pub use pattern::HarnessPattern;
+pub use vocabulary::Vocabulary;
+
+use crate::container::ContainerWriter;
+use crate::{Error, Result};
+use barelm_kernels::bpe::sections::{SECTIONS, Tables};
+use barelm_kernels::bpe::{KIND, TokenizerRef};
+use flat::FlatTables;
+use mapped::MappedTables;
+use std::path::Path;
+use xxhash_rust::xxh64::Xxh64;
+
+/// A tokenizer; see [`Vocabulary`] for an example.
+#[derive(Debug)]
+pub struct Tokenizer {
+    tables: Storage,
+    pattern: HarnessPattern,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Owned(FlatTables),
+    Mapped(MappedTables),
+}
+
+impl Tokenizer {
+    /// Number of sections that [`Tokenizer::write_sections`] writes.
+    pub const SECTIONS: usize = SECTIONS.len();
+
+    /// The tokenizer of a vocabulary.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] when the vocabulary contradicts itself: two tokens of equal bytes, a
+    /// merge that gives no token.
+    pub fn from_vocabulary(vocabulary: &Vocabulary) -> Result<Self> {
+        let flat = FlatTables::build(vocabulary);
+        let flat = flat.map_err(|e| Error::Failed(format!("not a vocabulary: {e}")))?;
+        let pattern = vocabulary.pattern.clone();
+        Ok(Self {
+            tables: Storage::Owned(flat),
+            pattern,
+        })
+    }
+
+    /// Opens a tokenizer by its content: `tokenizer.json`, `.tiktoken`, GPT-2's `vocab.json` or
+    /// `merges.txt` (the other one beside it), `tokenizer.barelm`, a file that embeds one
+    /// (`model.barelm`), or a folder with any of them.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Data`] for a file that is none of these, is damaged, or needs
+    /// something that barelm does not have, by its name.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        load::load(path.as_ref(), &LoadOptions::default())
+    }
+
+    /// [`Tokenizer::load`] with options.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::load`].
+    pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
+        load::load(path.as_ref(), options)
+    }
+
+    /// Saves a `tokenizer.json` that Hugging Face's `tokenizers` opens and encodes alike.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save_json(&self, path: impl AsRef<Path>) -> Result<()> {
+        crate::output::write_file(path, json::to_json(&self.vocabulary()).as_bytes())
+    }
+
+    /// Saves a `tokenizer.barelm`, which is mapped when it is loaded.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn save_flat(&self, path: impl AsRef<Path>) -> Result<()> {
+        let mut writer = ContainerWriter::create(path, &KIND, Self::SECTIONS)?;
+        self.write_sections(&mut writer)?;
+        writer.finish()
+    }
+
+    /// Writes the tables as [`Tokenizer::SECTIONS`] sections of a file of any kind.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write_sections(&self, writer: &mut ContainerWriter) -> Result<()> {
+        let sections = SECTIONS.iter().zip(payloads(self.as_ref().tables()));
+        for (name, payload) in sections {
+            writer.section(name, payload)?;
+        }
+        Ok(())
+    }
+
+    /// The kernels' tokenizer over the same tables.
+    pub fn as_ref(&self) -> TokenizerRef<'_> {
+        match &self.tables {
+            Storage::Owned(flat) => TokenizerRef::from_tables(flat.tables()),
+            Storage::Mapped(mapped) => TokenizerRef::from_tables(mapped.tables()),
+        }
+    }
+
+    /// How text is cut into pieces.
+    pub fn pattern(&self) -> &HarnessPattern {
+        &self.pattern
+    }
+
+    /// An encoder of this thread's own for long or many texts.
+    pub fn encoder(&self) -> Encoder<'_> {
+        Encoder::new(self)
+    }
+
+    /// The ids of a text; names of special tokens in it are ordinary text.
+    ///
+    /// Bytes that the vocabulary has no token for are left out, as Hugging Face's library does;
+    /// vocabularies that barelm trains have all bytes.
+    pub fn encode(&self, text: &[u8]) -> Vec<u32> {
+        let mut ids = Vec::new();
+        self.encoder().encode_into(text, &mut ids);
+        ids
+    }
+
+    /// The bytes of tokens, one after the other; ids that the vocabulary does not have give none.
+    pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
+        let tokenizer = self.as_ref();
+        let tokens = ids.iter().filter_map(|id| tokenizer.token_bytes(*id));
+        tokens.flatten().copied().collect()
+    }
+
+    /// One more than the largest id.
+    pub fn vocab_size(&self) -> usize {
+        self.as_ref().vocab_size()
+    }
+
+    /// The bytes of a token.
+    pub fn token_bytes(&self, id: u32) -> Option<&[u8]> {
+        self.as_ref().token_bytes(id)
+    }
+
+    /// Length of the longest token in bytes.
+    pub fn longest_token(&self) -> usize {
+        let offsets = self.as_ref().tables().offsets;
+        let lens = offsets.windows(2).map(|w| w[1].saturating_sub(w[0]));
+        lens.max().unwrap_or(0) as usize
+    }
+
+    /// A number that is the same for tokenizers that encode all texts alike by equal tables.
+    pub fn hash(&self) -> u64 {
+        let mut hash = Xxh64::new(0);
+        for payload in payloads(self.as_ref().tables()) {
+            hash.update(&(payload.len() as u64).to_le_bytes());
+            hash.update(payload);
+        }
+        hash.digest()
+    }
+
+    /// Tokens and merges in plain form.
+    pub fn vocabulary(&self) -> Vocabulary {
+        let tokenizer = self.as_ref();
+        let bytes = |id| tokenizer.token_bytes(id).unwrap_or(&[]).to_vec();
+        let name = |id: &u32| (String::from_utf8_lossy(&bytes(*id)).into_owned(), *id);
+        let used = tokenizer.tables().pairs.iter();
+        let mut slots: Vec<_> = used.filter(|slot| slot[0] != u32::MAX).collect();
+        slots.sort_unstable_by_key(|[_, _, rank, _]| *rank);
+        Vocabulary {
+            tokens: (0..self.vocab_size() as u32).map(bytes).collect(),
+            merges: slots
+                .into_iter()
+                .map(|[left, right, ..]| (*left, *right))
+                .collect(),
+            specials: tokenizer.tables().specials.iter().map(name).collect(),
+            pattern: self.pattern.clone(),
+            rule: tokenizer.rule(),
+        }
+    }
+}
+
+/// The tables' bytes in the order of [`SECTIONS`].
+fn payloads<'a>(tables: &Tables<'a>) -> [&'a [u8]; 8] {
+    [
+        bytemuck::cast_slice(tables.head),
+        bytemuck::cast_slice(tables.offsets),
+        tables.blob,
+        bytemuck::cast_slice(tables.bytes),
+        bytemuck::cast_slice(tables.pairs),
+        bytemuck::cast_slice(tables.hashes),
+        bytemuck::cast_slice(tables.specials),
+        tables.regex,
+    ]
+}

@@ -1,157 +1,241 @@
-//! The pattern that cuts text into pretokens: one of the kernels', or the user's own expression.
+//! How text is cut into pieces: a pattern that the kernels know, or a regular expression.
 
 use crate::{Error, Result};
-use barelm_kernels::bpe;
+use barelm_kernels::bpe::Pattern;
 use fancy_regex::Regex;
 use std::fmt;
 
-/// How text is cut into pretokens.
-///
-/// # Example
-/// ```
-/// use barelm::tokenizer::Pattern;
-/// let pattern = Pattern::parse(r"\p{L}+")?;
-/// let mut pieces = Vec::new();
-/// pattern.for_each_piece(b"two words", |piece| pieces.push(piece))?;
-/// assert_eq!(pieces, [&b"two"[..], b" ", b"words"]);
-/// # Ok::<(), barelm::Error>(())
-/// ```
+/// The pattern of a tokenizer.
 #[derive(Clone, Debug)]
-pub enum Pattern {
-    /// A published pattern, scanned without a regex engine.
-    Known(bpe::Pattern),
-    /// A regular expression. What lies between its matches is kept as pieces, so that every text
-    /// round-trips; bytes that are not UTF-8 are pieces by themselves.
+pub enum HarnessPattern {
+    /// One of the published patterns, scanned without a regex engine.
+    Known(Pattern),
+    /// A regular expression of the user's own. What it does not match is a piece too.
     Regex(Box<Regex>),
 }
 
-const NAMES: [(&str, bpe::Pattern); 6] = [
-    ("gpt2", bpe::Pattern::Gpt2),
-    ("cl100k", bpe::Pattern::Cl100k),
-    ("o200k", bpe::Pattern::O200k),
-    ("whitespace", bpe::Pattern::Whitespace),
-    ("r50k", bpe::Pattern::Gpt2),
-    ("p50k", bpe::Pattern::Gpt2),
+impl PartialEq for HarnessPattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.known() == other.known() && self.regex() == other.regex()
+    }
+}
+
+/// Names on the command line.
+const NAMES: [(&str, Pattern); 6] = [
+    ("gpt2", Pattern::Gpt2),
+    ("r50k", Pattern::Gpt2),
+    ("p50k", Pattern::Gpt2),
+    ("cl100k", Pattern::Cl100k),
+    ("o200k", Pattern::O200k),
+    ("whitespace", Pattern::Whitespace),
 ];
 
-impl Pattern {
-    /// The pattern of a name (`gpt2`, `r50k`, `p50k`, `cl100k`, `o200k`, `whitespace`), or a
-    /// regular expression.
+/// Older published forms of the patterns that cut every text alike.
+const EQUIVALENT: [(&str, Pattern); 2] = [
+    (
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?[\p{L}]+| ?[\p{N}]+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+        Pattern::Gpt2,
+    ),
+    (
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+        Pattern::Gpt2,
+    ),
+];
+
+impl HarnessPattern {
+    /// A pattern by its name (`gpt2`, `cl100k`, `o200k`, `whitespace`), or a regular expression.
     ///
     /// # Errors
     /// [`Error::Usage`] when it is neither.
     pub fn parse(text: &str) -> Result<Self> {
-        if let Some((_, known)) = NAMES.iter().find(|(name, _)| *name == text) {
-            return Ok(Self::Known(*known));
+        if let Some((_, pattern)) = NAMES.iter().find(|(name, _)| *name == text) {
+            return Ok(Self::Known(*pattern));
         }
-        let plain_word = text.chars().all(|c| c.is_ascii_alphanumeric());
-        if text.is_empty() || plain_word {
+        // A plain word is rather a name with an error in it than an expression.
+        if text.chars().all(|c| c.is_ascii_alphanumeric()) {
+            let names = "gpt2, cl100k, o200k, whitespace or a regular expression";
             return Err(Error::Usage(format!(
-                "unknown pattern '{text}'; use gpt2, cl100k, o200k, whitespace or a regular expression"
+                "unknown pattern {text:?}; use {names}"
             )));
         }
-        let regex = Regex::new(text)
-            .map_err(|e| Error::Usage(format!("pattern '{text}' is no regular expression: {e}")))?;
-        Ok(Self::Regex(Box::new(regex)))
+        Self::from_regex(text)
+    }
+
+    /// The pattern of a regular expression, a known one if it is the published text of one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the expression is not valid.
+    pub fn from_regex(regex: &str) -> Result<Self> {
+        let byte_level = [Pattern::Gpt2, Pattern::Cl100k, Pattern::O200k];
+        let published = byte_level.map(|pattern| (pattern.regex(), pattern));
+        let known = published
+            .iter()
+            .chain(&EQUIVALENT)
+            .find(|(r, _)| *r == regex);
+        if let Some((_, pattern)) = known {
+            return Ok(Self::Known(*pattern));
+        }
+        let compiled = Regex::new(regex).map_err(|e| {
+            let names = "gpt2, cl100k, o200k, whitespace";
+            Error::Usage(format!(
+                "pattern {regex:?} is none of {names}, and not a valid regular expression: {e}"
+            ))
+        })?;
+        Ok(Self::Regex(Box::new(compiled)))
+    }
+
+    /// The kernels' pattern, unless it is a regular expression of the user's own.
+    pub fn known(&self) -> Option<Pattern> {
+        match self {
+            Self::Known(pattern) => Some(*pattern),
+            Self::Regex(_) => None,
+        }
+    }
+
+    /// The regular expression that defines the pattern.
+    pub fn regex(&self) -> &str {
+        match self {
+            Self::Known(pattern) => pattern.regex(),
+            Self::Regex(regex) => regex.as_str(),
+        }
+    }
+
+    /// What is encoded behind every piece; see [`Pattern::end_of_word`].
+    pub fn end_of_word(&self) -> Option<u8> {
+        self.known().and_then(Pattern::end_of_word)
     }
 
     /// Calls `f` with every piece of a text, in order.
     ///
-    /// # Errors
-    /// [`Error::Usage`] when the user's expression backtracks without end on this text.
-    #[inline]
-    pub fn for_each_piece<'t>(&self, text: &'t [u8], mut f: impl FnMut(&'t [u8])) -> Result<()> {
+    /// A regular expression sees each stretch of valid UTF-8 for itself; a byte that is not part
+    /// of one is a piece. So is a character at which the regex engine gives up (an expression can
+    /// need more steps than it allows).
+    pub fn for_each_piece<'t>(&self, text: &'t [u8], mut f: impl FnMut(&'t [u8])) {
         match self {
-            Self::Known(pattern) => {
-                pattern.pieces(text).for_each(f);
-                Ok(())
-            }
-            Self::Regex(regex) => text.utf8_chunks().try_for_each(|chunk| {
-                matches_and_gaps(regex, chunk.valid(), &mut f)?;
-                if !chunk.invalid().is_empty() {
-                    f(chunk.invalid());
+            Self::Known(pattern) => pattern.pieces(text).for_each(f),
+            Self::Regex(regex) => {
+                for chunk in text.utf8_chunks() {
+                    regex_pieces(regex, chunk.valid(), &mut f);
+                    chunk.invalid().chunks(1).for_each(&mut f);
                 }
-                Ok(())
-            }),
-        }
-    }
-
-    /// The byte that marks the end of every piece, if this pattern has one.
-    pub fn end_of_word(&self) -> Option<u8> {
-        match self {
-            Self::Known(pattern) => pattern.end_of_word(),
-            Self::Regex(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Known(known) => {
-                let name = NAMES.iter().find(|(_, pattern)| pattern == known);
-                f.write_str(name.map_or("", |(name, _)| name))
             }
-            Self::Regex(regex) => f.write_str(regex.as_str()),
         }
     }
 }
 
-fn matches_and_gaps<'t>(regex: &Regex, text: &'t str, f: &mut impl FnMut(&'t [u8])) -> Result<()> {
-    let mut at = 0;
-    let mut emit = |piece: &'t str| {
-        if !piece.is_empty() {
-            f(piece.as_bytes());
+/// The name of a known pattern, or the expression.
+impl fmt::Display for HarnessPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = NAMES.iter().find(|(_, p)| Some(*p) == self.known());
+        f.write_str(known.map_or(self.regex(), |(name, _)| name))
+    }
+}
+
+/// The matches of an expression and what is between them.
+fn regex_pieces<'t>(regex: &Regex, text: &'t str, f: &mut impl FnMut(&'t [u8])) {
+    let mut piece = |start: usize, end: usize| {
+        if start < end {
+            f(&text.as_bytes()[start..end]);
         }
     };
-    for found in regex.find_iter(text) {
-        let found =
-            found.map_err(|e| Error::Usage(format!("pattern '{}' failed: {e}", regex.as_str())))?;
-        emit(&text[at..found.start()]);
-        emit(found.as_str());
-        at = found.end();
+    let mut done = 0;
+    let mut from = 0;
+    while from < text.len() {
+        match regex.find_from_pos(text, from) {
+            Ok(Some(found)) => {
+                piece(done, found.start());
+                piece(found.start(), found.end());
+                done = found.end();
+                // An empty match would be found again: look for the next behind the next character.
+                from = if found.end() > found.start() {
+                    done
+                } else {
+                    next_char(text, done)
+                };
+            }
+            Ok(None) => break,
+            Err(_) => {
+                piece(done, from);
+                done = next_char(text, from);
+                piece(from, done);
+                from = done;
+            }
+        }
     }
-    emit(&text[at..]);
-    Ok(())
+    piece(done, text.len());
+}
+
+fn next_char(text: &str, at: usize) -> usize {
+    text[at..]
+        .chars()
+        .next()
+        .map_or(text.len() + 1, |c| at + c.len_utf8())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pieces(pattern: &str, text: &[u8]) -> Vec<String> {
+    fn pieces<'t>(pattern: &HarnessPattern, text: &'t [u8]) -> Vec<&'t [u8]> {
         let mut pieces = Vec::new();
-        let push = |piece: &[u8]| pieces.push(String::from_utf8_lossy(piece).into_owned());
-        Pattern::parse(pattern)
-            .unwrap()
-            .for_each_piece(text, push)
-            .unwrap();
+        pattern.for_each_piece(text, |piece| pieces.push(piece));
         pieces
     }
 
     #[test]
-    fn a_regex_keeps_what_lies_between_its_matches() {
-        assert_eq!(
-            pieces(r"\d+", b"a12\xFF34 b"),
-            ["a", "12", "\u{FFFD}", "34", " b"]
-        );
-        assert_eq!(pieces(r"x*", "aé".as_bytes()), ["a", "é"]);
-    }
-
-    #[test]
-    fn a_known_expression_gives_the_known_pieces() {
-        let regex = bpe::Pattern::Cl100k.regex();
-        let text = "It's 12345 words,\r\n\n  isn't it?\u{3000}好 ".as_bytes();
-        assert_eq!(pieces(regex, text), pieces("cl100k", text));
+    fn names_and_published_expressions_are_known_patterns() {
+        for (name, pattern) in NAMES {
+            assert_eq!(HarnessPattern::parse(name).unwrap().known(), Some(pattern));
+        }
+        for (regex, pattern) in EQUIVALENT {
+            assert_eq!(HarnessPattern::parse(regex).unwrap().known(), Some(pattern));
+        }
+        let own = HarnessPattern::parse(r"\d|\D+").unwrap();
+        assert_eq!((own.known(), own.regex()), (None, r"\d|\D+"));
     }
 
     #[test]
     fn names_come_back_and_nonsense_is_refused() {
         for name in ["gpt2", "cl100k", "o200k", "whitespace", r"\w+|\W"] {
-            assert_eq!(Pattern::parse(name).unwrap().to_string(), name);
+            assert_eq!(HarnessPattern::parse(name).unwrap().to_string(), name);
         }
         for nonsense in ["", "gpt5", "(unclosed"] {
-            assert_eq!(Pattern::parse(nonsense).unwrap_err().exit_code(), 2);
+            let error = HarnessPattern::parse(nonsense).unwrap_err();
+            assert!(error.to_string().contains("gpt2, cl100k"), "{error}");
+            assert_eq!(error.exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn equivalent_expressions_cut_alike() {
+        let text = " It's  1984\u{a0}!?\n\n \tI'LL 'tis\r\n x  ";
+        for (regex, pattern) in EQUIVALENT {
+            let regex = HarnessPattern::Regex(Box::new(Regex::new(regex).unwrap()));
+            let known = HarnessPattern::Known(pattern);
+            assert_eq!(
+                pieces(&regex, text.as_bytes()),
+                pieces(&known, text.as_bytes())
+            );
+        }
+    }
+
+    #[test]
+    fn what_an_expression_does_not_match_is_a_piece() {
+        let digits = HarnessPattern::parse(r"\d+").unwrap();
+        let got = pieces(&digits, b"ab12c\xff\xfe3");
+        assert_eq!(got, [&b"ab"[..], b"12", b"c", b"\xff", b"\xfe", b"3"]);
+        let empty = HarnessPattern::parse("x*").unwrap();
+        assert_eq!(
+            pieces(&empty, "éxxé".as_bytes()).concat(),
+            "éxxé".as_bytes()
+        );
+        assert!(pieces(&digits, b"").is_empty());
+    }
+
+    #[test]
+    fn an_expression_that_needs_too_many_steps_still_ends() {
+        let slow = HarnessPattern::parse(r"(?:a+)+\1*(?=b)(a)").unwrap();
+        let text = b"aaaaaaaaaaaaaaaaaaaaaaaaaaaac";
+        assert_eq!(pieces(&slow, text).concat(), text);
     }
 }

@@ -99,7 +99,7 @@ impl<'a> TokenizerRef<'a> {
         })
     }
 
-    /// The ids of a piece, in the first words of the workspace; returns their number.
+    /// The ids of a piece, in the first words of the workspace.
     fn encode_piece<'w>(
         &self,
         piece: &[u8],
@@ -108,20 +108,22 @@ impl<'a> TokenizerRef<'a> {
         let end = self.pattern().and_then(Pattern::end_of_word);
         let needed = encode_workspace_len(piece.len());
         let workspace = take(workspace, needed)?;
-        let whole = self.entry(piece, end).filter(|e| e & UNREACHABLE == 0);
-        let len = match whole {
+        match self.entry(piece, end).filter(|e| e & UNREACHABLE == 0) {
             Some(id) => {
-                workspace.iter_mut().take(1).for_each(|word| *word = id);
-                1
+                let ids = workspace.get_mut(..1).unwrap_or(&mut []);
+                ids.fill(id);
+                Ok(ids)
             }
-            None => {
-                let len = self.spell(piece, end, workspace);
-                let [probes, _] = self.tables.probes();
-                let slots = self.tables.pairs;
-                merge::merge(Pairs { slots, probes }, workspace, len)
-            }
-        };
-        Ok(workspace.get(..len).unwrap_or(&[]))
+            None => Ok(self.merge_bytes(piece, end, workspace)),
+        }
+    }
+
+    fn merge_bytes<'w>(&self, bytes: &[u8], end: Option<u8>, ids: &'w mut [u32]) -> &'w [u32] {
+        let len = self.spell(bytes, end, ids);
+        let [probes, _] = self.tables.probes();
+        let slots = self.tables.pairs;
+        let len = merge::merge(Pairs { slots, probes }, ids, len);
+        ids.get(..len).unwrap_or(&[])
     }
 
     /// Writes the tokens of single bytes; bytes that the vocabulary does not have are left out.
@@ -147,6 +149,23 @@ impl<'a> TokenizerRef<'a> {
         workspace: &mut [u32],
     ) -> Result<usize, BufferTooSmall> {
         let ids = self.encode_piece(piece, workspace)?;
+        take(out, ids.len())?.copy_from_slice(ids);
+        Ok(ids.len())
+    }
+
+    /// Encodes bytes by merges alone: no look whether they are a token as a whole, no end-of-word
+    /// mark. That is how a builder of tables finds out which tokens merging leads to.
+    ///
+    /// # Errors
+    /// Those of [`TokenizerRef::encode_piece_into`].
+    pub fn merge_into(
+        &self,
+        bytes: &[u8],
+        out: &mut [u32],
+        workspace: &mut [u32],
+    ) -> Result<usize, BufferTooSmall> {
+        let workspace = take(workspace, encode_workspace_len(bytes.len()))?;
+        let ids = self.merge_bytes(bytes, None, workspace);
         take(out, ids.len())?.copy_from_slice(ids);
         Ok(ids.len())
     }

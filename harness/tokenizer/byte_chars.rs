@@ -1,0 +1,68 @@
+//! GPT-2's way to write bytes as printable characters in JSON.
+//!
+//! Printable characters of Latin-1 stand for themselves; the other bytes, in order, are the
+//! characters from U+0100 on (a space is `Ġ`). Source: `bytes_to_unicode` of openai/gpt-2.
+
+/// The character of a byte.
+pub(super) const CHARS: [char; 256] = {
+    let mut chars = ['\0'; 256];
+    let (mut byte, mut others) = (0, 0);
+    while byte < 256 {
+        let printable = matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
+        let code = if printable { byte } else { 256 + others };
+        others += !printable as u32;
+        // No surrogate is near, so every code is a character.
+        chars[byte as usize] = match char::from_u32(code) {
+            Some(c) => c,
+            None => '\0',
+        };
+        byte += 1;
+    }
+    chars
+};
+
+/// The bytes of a token that is written in such characters; `None` if one is no such character.
+pub(super) fn to_bytes(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(byte_of).collect()
+}
+
+/// A token's bytes as characters.
+pub(super) fn to_text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| CHARS[*byte as usize]).collect()
+}
+
+fn byte_of(c: char) -> Option<u8> {
+    const FIRST_OTHER: u32 = 256;
+    // The bytes that are not printable, in order.
+    const OTHERS: [u8; 68] = {
+        let mut others = [0; 68];
+        let (mut byte, mut count) = (0, 0);
+        while byte < 256 {
+            if CHARS[byte] as u32 >= FIRST_OTHER {
+                others[count] = byte as u8;
+                count += 1;
+            }
+            byte += 1;
+        }
+        others
+    };
+    match u32::from(c) {
+        code if code >= FIRST_OTHER => OTHERS.get((code - FIRST_OTHER) as usize).copied(),
+        code => (CHARS[code as usize] == c).then_some(code as u8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_its_character() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let text = to_text(&bytes);
+        assert_eq!(text.chars().count(), 256);
+        assert_eq!(to_bytes(&text), Some(bytes));
+        assert_eq!(to_text(b" a\n"), "ĠaĊ");
+        assert_eq!((to_bytes(" "), to_bytes("中")), (None, None));
+    }
+}

@@ -1,0 +1,122 @@
+//! Writes `tokenizer.json` in the layout of `tokenizers` 0.23.
+
+use super::split;
+use crate::tokenizer::{MergeRule, Vocabulary, byte_chars};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+#[derive(serde::Serialize)]
+struct File {
+    version: &'static str,
+    truncation: Value,
+    padding: Value,
+    added_tokens: Vec<AddedToken>,
+    normalizer: Value,
+    pre_tokenizer: Value,
+    post_processor: Value,
+    decoder: Value,
+    model: Model,
+}
+
+#[derive(serde::Serialize)]
+struct AddedToken {
+    id: u32,
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+    special: bool,
+}
+
+#[derive(serde::Serialize)]
+struct Model {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    dropout: Value,
+    unk_token: Value,
+    continuing_subword_prefix: Value,
+    end_of_word_suffix: Value,
+    fuse_unk: bool,
+    byte_fallback: bool,
+    ignore_merges: bool,
+    vocab: Tokens,
+    merges: Vec<(String, String)>,
+}
+
+/// Names by id; those that are empty do not exist.
+struct Tokens(Vec<String>);
+
+impl Serialize for Tokens {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let named = self
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| !name.is_empty());
+        for (id, name) in named {
+            map.serialize_entry(name, &id)?;
+        }
+        map.end()
+    }
+}
+
+/// The text of the file.
+pub(in crate::tokenizer) fn to_json(vocabulary: &Vocabulary) -> String {
+    let file = File {
+        version: "1.0",
+        truncation: Value::Null,
+        padding: Value::Null,
+        added_tokens: vocabulary.specials.iter().map(added_token).collect(),
+        normalizer: split::normalizer(&vocabulary.pattern),
+        pre_tokenizer: split::pre_tokenizer(&vocabulary.pattern),
+        post_processor: Value::Null,
+        decoder: split::decoder(),
+        model: model(vocabulary),
+    };
+    let text = serde_json::to_string_pretty(&file);
+    text.expect("names and numbers are JSON") + "\n"
+}
+
+fn added_token((content, id): &(String, u32)) -> AddedToken {
+    AddedToken {
+        id: *id,
+        content: content.clone(),
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+        special: true,
+    }
+}
+
+fn model(vocabulary: &Vocabulary) -> Model {
+    let mut names: Vec<String> = vocabulary
+        .tokens
+        .iter()
+        .map(|t| byte_chars::to_text(t))
+        .collect();
+    for (name, id) in &vocabulary.specials {
+        names[*id as usize] = name.clone();
+    }
+    let name = |id: &u32| names[*id as usize].clone();
+    let merges = vocabulary
+        .merges
+        .iter()
+        .map(|(l, r)| (name(l), name(r)))
+        .collect();
+    Model {
+        kind: "BPE",
+        dropout: Value::Null,
+        unk_token: Value::Null,
+        continuing_subword_prefix: Value::Null,
+        end_of_word_suffix: Value::Null,
+        fuse_unk: false,
+        byte_fallback: false,
+        // A piece that is a token is that token, whatever merging would lead to.
+        ignore_merges: vocabulary.rule == MergeRule::BytesRank,
+        vocab: Tokens(names),
+        merges,
+    }
+}

@@ -1,0 +1,56 @@
+//! Finds out what kind of file a tokenizer is in.
+
+use super::{HarnessPattern, Tokenizer, Vocabulary, gpt2_files, json, mapped, tiktoken};
+use crate::{Error, Result};
+use barelm_kernels::format::MAGIC;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// How to read a tokenizer's file.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The pattern of a `.tiktoken` file, which does not name its own (that of the published
+    /// files is known), or of `vocab.json` and `merges.txt` (`gpt2` if nothing is said).
+    pub pattern: Option<HarnessPattern>,
+}
+
+/// Files looked for in a folder, in this order.
+const IN_FOLDER: [&str; 3] = ["tokenizer.json", "tokenizer.barelm", "vocab.json"];
+
+/// See [`Tokenizer::load`].
+pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Tokenizer> {
+    if path.is_dir() {
+        let files = IN_FOLDER.map(|name| path.join(name));
+        let found = files.iter().find(|file| file.is_file());
+        let message = format!("no tokenizer in this folder ({})", IN_FOLDER.join(", "));
+        return load(found.ok_or_else(|| Error::data(path, message))?, options);
+    }
+    if starts_with_magic(path)? {
+        return mapped::load(path);
+    }
+    let content = std::fs::read(path).map_err(Error::io(path))?;
+    let vocabulary = parse(path, &content, options)?;
+    Tokenizer::from_vocabulary(&vocabulary).map_err(|e| Error::data(path, e.to_string()))
+}
+
+fn parse(path: &Path, content: &[u8], options: &LoadOptions) -> Result<Vocabulary> {
+    let first = content.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_merges =
+        path.extension().is_some_and(|e| e == "txt") || content.starts_with(b"#version");
+    match first {
+        None => Err(Error::data(path, "the file is empty; name a tokenizer")),
+        Some(b'{') if gpt2_files::is_vocab(content) => gpt2_files::read(path, options),
+        Some(b'{') => json::read(path, content),
+        Some(_) if is_merges => gpt2_files::read(path, options),
+        Some(_) => tiktoken::read(path, content, options),
+    }
+}
+
+fn starts_with_magic(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let file = File::open(path).map_err(Error::io(path))?;
+    let read = file.take(MAGIC.len() as u64).read_to_end(&mut start);
+    read.map_err(Error::io(path))?;
+    Ok(start == MAGIC)
+}

@@ -1,0 +1,164 @@
+//! What is saved is loaded again, and what cannot be loaded is named.
+
+use super::*;
+use std::fs;
+use std::path::PathBuf;
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> PathBuf {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name)
+    }
+}
+
+#[test]
+fn a_saved_tokenizer_is_the_same_when_loaded() {
+    let (folder, mut rng) = (Folder::new(), Rng::new(31));
+    for pattern in ["gpt2", "cl100k", "o200k", "whitespace", r"\w+|\W"] {
+        let vocabulary = random_vocabulary(&mut rng, pattern, 60);
+        let tokenizer = Tokenizer::from_vocabulary(&vocabulary).unwrap();
+        tokenizer.save_json(folder.path("tokenizer.json")).unwrap();
+        tokenizer
+            .save_flat(folder.path("tokenizer.barelm"))
+            .unwrap();
+        for name in ["tokenizer.json", "tokenizer.barelm", "."] {
+            let loaded = Tokenizer::load(folder.path(name)).unwrap();
+            assert_eq!(
+                loaded.vocabulary(),
+                tokenizer.vocabulary(),
+                "{pattern} {name}"
+            );
+            assert_eq!(loaded.hash(), tokenizer.hash());
+            let text = random_text(&mut rng, 500);
+            assert_eq!(loaded.encode(&text), tokenizer.encode(&text));
+        }
+    }
+}
+
+#[test]
+fn a_tokenizer_by_the_rank_of_bytes_survives_both_formats() {
+    let (folder, mut rng) = (Folder::new(), Rng::new(32));
+    let mut vocabulary = random_vocabulary(&mut rng, "gpt2", 60);
+    vocabulary.rule = MergeRule::BytesRank;
+    let tokenizer = Tokenizer::from_vocabulary(&vocabulary).unwrap();
+    tokenizer.save_json(folder.path("t.json")).unwrap();
+    tokenizer.save_flat(folder.path("t.barelm")).unwrap();
+    for name in ["t.json", "t.barelm"] {
+        let loaded = Tokenizer::load(folder.path(name)).unwrap();
+        assert_eq!(loaded.vocabulary(), tokenizer.vocabulary(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_of_another_kind_may_embed_a_tokenizer() {
+    let folder = Folder::new();
+    let vocabulary = random_vocabulary(&mut Rng::new(33), "o200k", 20);
+    let tokenizer = Tokenizer::from_vocabulary(&vocabulary).unwrap();
+    let path = folder.path("model.barelm");
+    let sections = Tokenizer::SECTIONS + 1;
+    let mut writer = ContainerWriter::create(&path, b"model\0\0\0", sections).unwrap();
+    writer.section(b"weights\0", &[1, 2, 3]).unwrap();
+    tokenizer.write_sections(&mut writer).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(
+        Tokenizer::load(&path).unwrap().vocabulary(),
+        tokenizer.vocabulary()
+    );
+}
+
+#[test]
+fn damaged_flat_files_are_refused_or_do_no_harm() {
+    let folder = Folder::new();
+    let mut rng = Rng::new(34);
+    let vocabulary = random_vocabulary(&mut rng, "cl100k", 20);
+    let tokenizer = Tokenizer::from_vocabulary(&vocabulary).unwrap();
+    tokenizer.save_flat(folder.path("good.barelm")).unwrap();
+    let good = fs::read(folder.path("good.barelm")).unwrap();
+    for len in [0, 7, 8, 63, 64, 200, good.len() - 1] {
+        let path = folder.write("short.barelm", &good[..len]);
+        assert!(
+            matches!(Tokenizer::load(path), Err(Error::Data { .. })),
+            "{len}"
+        );
+    }
+    let text = random_text(&mut rng, 300);
+    for _ in 0..300 {
+        let mut bad = good.clone();
+        let at = rng.below(bad.len() as u64) as usize;
+        bad[at] ^= 1 << rng.below(8);
+        if let Ok(loaded) = Tokenizer::load(folder.write("bad.barelm", &bad)) {
+            loaded.decode(&loaded.encode(&text));
+        }
+    }
+}
+
+/// What the error of loading `content` says.
+fn refusal(name: &str, content: &[u8]) -> String {
+    let folder = Folder::new();
+    let error = Tokenizer::load(folder.write(name, content)).unwrap_err();
+    assert_eq!(error.exit_code(), 3, "{error}");
+    error.to_string()
+}
+
+#[test]
+fn other_models_and_other_files_are_refused_by_name() {
+    let wordpiece = br###"{"model": {"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a"}}"###;
+    assert!(refusal("tokenizer.json", wordpiece).contains("WordPiece is not supported"));
+    let unigram = br#"{"model": {"type": "Unigram", "vocab": [["a", -1.5]]}}"#;
+    assert!(refusal("tokenizer.json", unigram).contains("Unigram is not supported"));
+    let fallback =
+        br#"{"model": {"type": "BPE", "vocab": {}, "merges": [], "byte_fallback": true}}"#;
+    assert!(refusal("tokenizer.json", fallback).contains("byte_fallback is not supported"));
+    assert!(refusal("tokenizer.json", b"{}").contains("not a tokenizer.json"));
+    assert!(refusal("tokenizer.json", b"").contains("empty"));
+    assert!(refusal("notes", b"Dear diary,\n").contains("not"));
+    assert!(refusal("vocab.txt", b"hello").contains("merges.txt"));
+    let missing = Tokenizer::load("no such file").unwrap_err();
+    assert_eq!(missing.exit_code(), 4);
+    let folder = Folder::new();
+    assert!(
+        Tokenizer::load(folder.path("."))
+            .unwrap_err()
+            .to_string()
+            .contains("no tokenizer")
+    );
+}
+
+#[test]
+fn the_older_form_of_merges_is_read_too() {
+    let json = r#"{"added_tokens": [{"id": 3, "content": "<s>"}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+        "model": {"type": "BPE", "vocab": {"a": 0, "Ġ": 1, "Ġa": 2}, "merges": ["Ġ a"]}}"#;
+    let folder = Folder::new();
+    let tokenizer = Tokenizer::load(folder.write("tokenizer.json", json.as_bytes())).unwrap();
+    assert_eq!(tokenizer.encode(b"a a<a"), [0, 2, 0]);
+    assert_eq!(tokenizer.vocabulary().specials, [("<s>".to_string(), 3)]);
+}
+
+#[test]
+fn whole_pieces_first_needs_merges_in_the_order_of_ids() {
+    let json = |merges: &str| {
+        let start = r#"{"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+            "model": {"type": "BPE", "ignore_merges": true,
+            "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "cab": 5}, "merges": "#;
+        format!("{start}{merges}}}}}")
+    };
+    let folder = Folder::new();
+    let all = json(r#"["a b", "ab c", "c ab"]"#);
+    let tokenizer = Tokenizer::load(folder.write("a.json", all.as_bytes())).unwrap();
+    assert_eq!(tokenizer.vocabulary().rule, MergeRule::BytesRank);
+    for merges in [r#"["c ab", "a b", "ab c"]"#, r#"["a b", "ab c"]"#] {
+        let error = refusal("b.json", json(merges).as_bytes());
+        assert!(error.contains("ignore_merges is not supported"), "{error}");
+    }
+}
