@@ -35,13 +35,13 @@ use product::{Operand, Product};
 /// Steps of the inner dimension that one chain of multiply-adds covers. Part of the result's
 /// definition (its rounding), and chosen so that a panel of `b` fills two thirds of the first
 /// cache level.
-const BLOCK_K: usize = 256;
+const BLOCK_K: usize = 128;
 /// Columns packed at a time.
 const BLOCK_N: usize = 512;
 /// Rows that pass by before the next panel of `b` is taken up.
 const BLOCK_M: usize = 240;
 /// A multiple of every backend's panel of `b`, which divides [`BLOCK_N`].
-const PANEL_N: usize = 2 * LANES;
+const PANEL_N: usize = 4 * LANES;
 /// A multiple of every backend's panel of `a`, which divides [`BLOCK_M`].
 const PANEL_M: usize = 24;
 

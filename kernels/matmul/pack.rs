@@ -1,51 +1,74 @@
 //! Packing: a block of an operand, copied into panels that the tile reads front to back.
 //!
-//! A panel is `width` lines of the outer dimension (columns of `b`, rows of `a`) wide and all
-//! steps of the block long; a step's `width` elements lie side by side. The last panel is filled
-//! up with zeros.
+//! A panel is as wide as a tile and as long as the block has steps; a step is `C` pieces of `W`
+//! elements that lie side by side in the outer dimension (columns of `b`, rows of `a`). The last
+//! panel is filled up with zeros.
 
 use crate::mat::MatRef;
 use core::ops::Range;
 
-/// Packs a matrix whose rows are steps.
+/// What a tile reads at one step of a panel.
+pub(super) type Step<const W: usize, const C: usize> = [[f32; W]; C];
+
+/// Packed elements as steps; panel `i` of `k` steps begins at step `i * k`.
 #[inline(always)]
-pub(super) fn pack_rows(
+pub(super) fn packed_steps<const W: usize, const C: usize>(packed: &[f32]) -> &[Step<W, C>] {
+    packed.as_chunks::<W>().0.as_chunks::<C>().0
+}
+
+#[inline(always)]
+fn packed_steps_mut<const W: usize, const C: usize>(packed: &mut [f32]) -> &mut [Step<W, C>] {
+    packed.as_chunks_mut::<W>().0.as_chunks_mut::<C>().0
+}
+
+/// Packs a matrix whose rows are steps. Source rows are read to their end, one after the other.
+#[inline(always)]
+pub(super) fn pack_rows<const W: usize, const C: usize>(
     packed: &mut [f32],
     src: MatRef,
-    steps: Range<usize>,
-    lines: Range<usize>,
-    width: usize,
+    steps: &Range<usize>,
+    lines: &Range<usize>,
 ) {
-    let panels = packed.chunks_exact_mut(width * steps.len());
-    for (panel, start) in panels.zip(lines.clone().step_by(width)) {
-        let lines = start..lines.end.min(start + width);
-        for (packed, step) in panel.chunks_exact_mut(width).zip(steps.clone()) {
-            let row = src.row(step).get(lines.clone()).unwrap_or(&[]);
-            let (filled, zeros) = packed.split_at_mut(row.len());
-            filled.copy_from_slice(row);
-            zeros.fill(0.0);
+    let packed = packed_steps_mut::<W, C>(packed);
+    for (p, step) in steps.clone().enumerate() {
+        let row = src.row(step).get(lines.clone()).unwrap_or(&[]);
+        let panels = packed.iter_mut().skip(p).step_by(steps.len());
+        for (packed, line) in panels.zip(row.chunks(W * C)) {
+            *packed = match line.as_chunks::<W>().0.first_chunk::<C>() {
+                Some(full) => *full,
+                None => padded(line),
+            };
         }
     }
 }
 
+/// A step that ends early.
+#[inline(always)]
+fn padded<const W: usize, const C: usize>(line: &[f32]) -> Step<W, C> {
+    let mut step = [[0.0; W]; C];
+    for (packed, x) in step.as_flattened_mut().iter_mut().zip(line) {
+        *packed = *x;
+    }
+    step
+}
+
 /// Packs a matrix whose columns are steps: each panel is a transpose.
 #[inline(always)]
-pub(super) fn pack_columns(
+pub(super) fn pack_columns<const W: usize, const C: usize>(
     packed: &mut [f32],
     src: MatRef,
-    steps: Range<usize>,
-    lines: Range<usize>,
-    width: usize,
+    steps: &Range<usize>,
+    lines: &Range<usize>,
 ) {
-    let panels = packed.chunks_exact_mut(width * steps.len());
-    for (panel, start) in panels.zip(lines.clone().step_by(width)) {
-        if start + width > lines.end {
-            panel.fill(0.0);
+    let panels = packed_steps_mut::<W, C>(packed).chunks_exact_mut(steps.len());
+    for (panel, start) in panels.zip(lines.clone().step_by(W * C)) {
+        if start + W * C > lines.end {
+            panel.as_flattened_mut().fill([0.0; W]);
         }
-        for (i, line) in (start..lines.end).take(width).enumerate() {
+        for (i, line) in (start..lines.end).take(W * C).enumerate() {
             let row = src.row(line).get(steps.clone()).unwrap_or(&[]);
-            for (packed, x) in panel.iter_mut().skip(i).step_by(width).zip(row) {
-                *packed = *x;
+            for (packed, x) in panel.iter_mut().zip(row) {
+                packed.as_flattened_mut()[i] = *x;
             }
         }
     }

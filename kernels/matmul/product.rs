@@ -1,7 +1,7 @@
 //! The loops around the tile: blocks of the inner dimension, of columns, of rows; then panels.
 
-use super::pack::{pack_columns, pack_rows};
-use super::tile::{add_tile, panel_of_b, steps_of_packed, steps_of_rows, tile};
+use super::pack::{pack_columns, pack_rows, packed_steps};
+use super::tile::{add_tile, panel_of_a, rows_of_a, tile};
 use super::{Accum, BLOCK_K, BLOCK_M, BLOCK_N, columns_packed, min};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd};
@@ -70,25 +70,41 @@ impl<'a> Product<'a> {
         }
     }
 
+    /// Tiles of `R` rows by `C` vectors (`C` at most 4), and narrower ones at the right edge.
     #[inline(always)]
     fn in_tiles<S: Simd, const R: usize, const C: usize>(mut self, simd: S) {
-        let ((m, k), (_, n)) = (self.a.shape(), self.b.shape());
+        let ((_, k), (_, n)) = (self.a.shape(), self.b.shape());
         for steps in blocks(k, BLOCK_K) {
             for columns in blocks(n, BLOCK_N) {
-                self.pack_b(steps.clone(), columns.clone(), C * LANES);
-                for rows in blocks(m, BLOCK_M) {
-                    self.block::<S, R, C>(simd, rows, columns.clone(), steps.clone());
+                let edge = columns.end - columns.len() % (C * LANES);
+                let (wide, rest) = (columns.start..edge, edge..columns.end);
+                self.stripe::<S, R, C>(simd, &steps, &wide);
+                match rest.len().div_ceil(LANES) {
+                    0 => {}
+                    1 => self.stripe::<S, R, 1>(simd, &steps, &rest),
+                    2 => self.stripe::<S, R, 2>(simd, &steps, &rest),
+                    3 => self.stripe::<S, R, 3>(simd, &steps, &rest),
+                    _ => self.stripe::<S, R, C>(simd, &steps, &rest),
                 }
             }
             self.accum = Accum::Add;
         }
     }
 
+    /// Columns that fit the workspace, with all rows: packs `b`, then goes down the rows.
     #[inline(always)]
-    fn pack_b(&mut self, steps: Range<usize>, columns: Range<usize>, width: usize) {
+    fn stripe<S: Simd, const R: usize, const C: usize>(
+        &mut self,
+        simd: S,
+        steps: &Range<usize>,
+        columns: &Range<usize>,
+    ) {
         match self.b.is_transposed {
-            false => pack_rows(self.packed_b, self.b.stored, steps, columns, width),
-            true => pack_columns(self.packed_b, self.b.stored, steps, columns, width),
+            false => pack_rows::<LANES, C>(self.packed_b, self.b.stored, steps, columns),
+            true => pack_columns::<LANES, C>(self.packed_b, self.b.stored, steps, columns),
+        }
+        for rows in blocks(self.a.shape().0, BLOCK_M) {
+            self.block::<S, R, C>(simd, &rows, columns, steps);
         }
     }
 
@@ -97,27 +113,28 @@ impl<'a> Product<'a> {
     fn block<S: Simd, const R: usize, const C: usize>(
         &mut self,
         simd: S,
-        rows: Range<usize>,
-        columns: Range<usize>,
-        steps: Range<usize>,
+        rows: &Range<usize>,
+        columns: &Range<usize>,
+        steps: &Range<usize>,
     ) {
         if self.a.is_transposed {
-            let (rows, steps) = (rows.clone(), steps.clone());
-            pack_rows(self.packed_a, self.a.stored, steps, rows, R);
+            pack_rows::<R, 1>(self.packed_a, self.a.stored, steps, rows);
         }
-        let k = steps.len();
-        for (j, column) in columns.clone().step_by(C * LANES).enumerate() {
-            let b = panel_of_b::<C>(self.packed_b, j, k);
+        let panels = packed_steps::<LANES, C>(self.packed_b).chunks_exact(steps.len());
+        for (column, b) in columns.clone().step_by(C * LANES).zip(panels) {
+            let columns = column..columns.end.min(column + C * LANES);
             for (i, row) in rows.clone().step_by(R).enumerate() {
                 let sums = match self.a.is_transposed {
                     false => {
-                        let a = steps_of_rows::<R>(self.a.stored, row, steps.clone());
-                        tile::<S, R, C>(simd, a, b)
+                        let a = rows_of_a::<R>(self.a.stored, row, steps.start, b.len());
+                        tile::<S, R, C>(simd, |r, p| a[r][p], b)
                     }
-                    true => tile::<S, R, C>(simd, steps_of_packed::<R>(self.packed_a, i, k), b),
+                    true => {
+                        let a = panel_of_a::<R>(self.packed_a, i, b.len());
+                        tile::<S, R, C>(simd, |r, p| a[p][0][r], b)
+                    }
                 };
-                let end = columns.end.min(column + C * LANES);
-                add_tile(simd, &mut self.dst, row, column..end, self.accum, sums);
+                add_tile(simd, &mut self.dst, row, &columns, self.accum, sums);
             }
         }
     }
@@ -129,7 +146,7 @@ impl Kernel for Product<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if S::REGISTERS >= 32 {
-            self.in_tiles::<S, 8, 2>(simd);
+            self.in_tiles::<S, 6, 4>(simd);
         } else if S::REGISTERS >= 8 {
             self.in_tiles::<S, 6, 1>(simd);
         } else {
