@@ -39,7 +39,7 @@ const BLOCK_K: usize = 128;
 /// Columns packed at a time.
 const BLOCK_N: usize = 512;
 /// Rows that pass by before the next panel of `b` is taken up.
-const BLOCK_M: usize = 240;
+const BLOCK_M: usize = 480;
 /// A multiple of every backend's panel of `b`, which divides [`BLOCK_N`].
 const PANEL_N: usize = 4 * LANES;
 /// A multiple of every backend's panel of `a`, which divides [`BLOCK_M`].

@@ -10,14 +10,19 @@ use core::ops::Range;
 /// What a tile reads at one step of a panel.
 pub(super) type Step<const W: usize, const C: usize> = [[f32; W]; C];
 
-/// Packed elements as steps; panel `i` of `k` steps begins at step `i * k`.
+/// Panel `i` of packed elements, of `k` steps.
 #[inline(always)]
-pub(super) fn packed_steps<const W: usize, const C: usize>(packed: &[f32]) -> &[Step<W, C>] {
-    packed.as_chunks::<W>().0.as_chunks::<C>().0
+pub(super) fn panel<const W: usize, const C: usize>(
+    packed: &[f32],
+    i: usize,
+    k: usize,
+) -> &[Step<W, C>] {
+    // In range: the workspace holds every panel of a block.
+    &packed.as_chunks::<W>().0.as_chunks::<C>().0[i * k..][..k]
 }
 
 #[inline(always)]
-fn packed_steps_mut<const W: usize, const C: usize>(packed: &mut [f32]) -> &mut [Step<W, C>] {
+fn steps_mut<const W: usize, const C: usize>(packed: &mut [f32]) -> &mut [Step<W, C>] {
     packed.as_chunks_mut::<W>().0.as_chunks_mut::<C>().0
 }
 
@@ -29,7 +34,7 @@ pub(super) fn pack_rows<const W: usize, const C: usize>(
     steps: &Range<usize>,
     lines: &Range<usize>,
 ) {
-    let packed = packed_steps_mut::<W, C>(packed);
+    let packed = steps_mut::<W, C>(packed);
     for (p, step) in steps.clone().enumerate() {
         let row = src.row(step).get(lines.clone()).unwrap_or(&[]);
         let panels = packed.iter_mut().skip(p).step_by(steps.len());
@@ -60,7 +65,7 @@ pub(super) fn pack_columns<const W: usize, const C: usize>(
     steps: &Range<usize>,
     lines: &Range<usize>,
 ) {
-    let panels = packed_steps_mut::<W, C>(packed).chunks_exact_mut(steps.len());
+    let panels = steps_mut::<W, C>(packed).chunks_exact_mut(steps.len());
     for (panel, start) in panels.zip(lines.clone().step_by(W * C)) {
         if start + W * C > lines.end {
             panel.as_flattened_mut().fill([0.0; W]);

@@ -1,7 +1,7 @@
 //! The loops around the tile: blocks of the inner dimension, of columns, of rows; then panels.
 
-use super::pack::{pack_columns, pack_rows, packed_steps};
-use super::tile::{add_tile, panel_of_a, rows_of_a, tile};
+use super::pack::{pack_columns, pack_rows, panel};
+use super::tile::{add_tile, rows_of_a, tile};
 use super::{Accum, BLOCK_K, BLOCK_M, BLOCK_N, columns_packed, min};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd};
@@ -70,73 +70,107 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// Tiles of `R` rows by `C` vectors (`C` at most 4), and narrower ones at the right edge.
+    /// A block of the result is finished, step block by step block, before the next is begun.
     #[inline(always)]
     fn in_tiles<S: Simd, const R: usize, const C: usize>(mut self, simd: S) {
-        let ((_, k), (_, n)) = (self.a.shape(), self.b.shape());
-        for steps in blocks(k, BLOCK_K) {
-            for columns in blocks(n, BLOCK_N) {
-                let edge = columns.end - columns.len() % (C * LANES);
-                let (wide, rest) = (columns.start..edge, edge..columns.end);
-                self.stripe::<S, R, C>(simd, &steps, &wide);
-                match rest.len().div_ceil(LANES) {
-                    0 => {}
-                    1 => self.stripe::<S, R, 1>(simd, &steps, &rest),
-                    2 => self.stripe::<S, R, 2>(simd, &steps, &rest),
-                    3 => self.stripe::<S, R, 3>(simd, &steps, &rest),
-                    _ => self.stripe::<S, R, C>(simd, &steps, &rest),
+        let ((m, k), (_, n)) = (self.a.shape(), self.b.shape());
+        for columns in blocks(n, BLOCK_N) {
+            for rows in blocks(m, BLOCK_M) {
+                for steps in blocks(k, BLOCK_K) {
+                    let (rows, columns) = (rows.clone(), columns.clone());
+                    let block = Block {
+                        rows,
+                        columns,
+                        steps,
+                    };
+                    self.block::<S, R, C>(simd, block);
                 }
             }
-            self.accum = Accum::Add;
         }
     }
 
-    /// Columns that fit the workspace, with all rows: packs `b`, then goes down the rows.
+    /// Packs what one block needs, and multiplies it in stripes as wide as the tile: `C` vectors,
+    /// at most four, and fewer at the right edge.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const C: usize>(&mut self, simd: S, block: Block) {
+        if self.a.is_transposed {
+            pack_rows::<R, 1>(self.packed_a, self.a.stored, &block.steps, &block.rows);
+        }
+        let (wide, edge) = block.split_columns(C * LANES);
+        self.stripe::<S, R, C>(simd, &wide, 0);
+        let packed = wide.columns.len() * wide.steps.len();
+        match edge.columns.len().div_ceil(LANES) {
+            0 => {}
+            1 => self.stripe::<S, R, 1>(simd, &edge, packed),
+            2 => self.stripe::<S, R, 2>(simd, &edge, packed),
+            3 => self.stripe::<S, R, 3>(simd, &edge, packed),
+            _ => self.stripe::<S, R, C>(simd, &edge, packed),
+        }
+    }
+
+    /// Every panel of `b` in the block, packed from element `at` on, with every tile of rows.
     #[inline(always)]
     fn stripe<S: Simd, const R: usize, const C: usize>(
         &mut self,
         simd: S,
-        steps: &Range<usize>,
-        columns: &Range<usize>,
+        block: &Block,
+        at: usize,
     ) {
-        match self.b.is_transposed {
-            false => pack_rows::<LANES, C>(self.packed_b, self.b.stored, steps, columns),
-            true => pack_columns::<LANES, C>(self.packed_b, self.b.stored, steps, columns),
-        }
-        for rows in blocks(self.a.shape().0, BLOCK_M) {
-            self.block::<S, R, C>(simd, &rows, columns, steps);
+        let k = block.steps.len();
+        self.pack_b::<C>(block, at);
+        for (j, column) in block.columns.clone().step_by(C * LANES).enumerate() {
+            let columns = column..block.columns.end.min(column + C * LANES);
+            for (i, row) in block.rows.clone().step_by(R).enumerate() {
+                let b = panel::<LANES, C>(&self.packed_b[at..], j, k);
+                let sums = if self.a.is_transposed {
+                    let a = panel::<R, 1>(self.packed_a, i, k);
+                    tile::<S, R, C>(simd, |r, p| a[p][0][r], b)
+                } else {
+                    let a = rows_of_a::<R>(self.a.stored, row, block.steps.start, k);
+                    tile::<S, R, C>(simd, |r, p| a[r][p], b)
+                };
+                let accum = self.accum_at(block.steps.start);
+                add_tile(simd, &mut self.dst, row, &columns, accum, sums);
+            }
         }
     }
 
-    /// One block of the result: every panel of packed `b` with every tile of rows.
+    /// Packs a stripe of `b`, unless the rows above left it there.
     #[inline(always)]
-    fn block<S: Simd, const R: usize, const C: usize>(
-        &mut self,
-        simd: S,
-        rows: &Range<usize>,
-        columns: &Range<usize>,
-        steps: &Range<usize>,
-    ) {
-        if self.a.is_transposed {
-            pack_rows::<R, 1>(self.packed_a, self.a.stored, steps, rows);
+    fn pack_b<const C: usize>(&mut self, block: &Block, at: usize) {
+        let is_packed = block.rows.start > 0 && self.b.shape().0 <= BLOCK_K;
+        let packed = self.packed_b.get_mut(at..).unwrap_or(&mut []);
+        match self.b.is_transposed {
+            _ if is_packed => {}
+            false => pack_rows::<LANES, C>(packed, self.b.stored, &block.steps, &block.columns),
+            true => pack_columns::<LANES, C>(packed, self.b.stored, &block.steps, &block.columns),
         }
-        let panels = packed_steps::<LANES, C>(self.packed_b).chunks_exact(steps.len());
-        for (column, b) in columns.clone().step_by(C * LANES).zip(panels) {
-            let columns = column..columns.end.min(column + C * LANES);
-            for (i, row) in rows.clone().step_by(R).enumerate() {
-                let sums = match self.a.is_transposed {
-                    false => {
-                        let a = rows_of_a::<R>(self.a.stored, row, steps.start, b.len());
-                        tile::<S, R, C>(simd, |r, p| a[r][p], b)
-                    }
-                    true => {
-                        let a = panel_of_a::<R>(self.packed_a, i, b.len());
-                        tile::<S, R, C>(simd, |r, p| a[p][0][r], b)
-                    }
-                };
-                add_tile(simd, &mut self.dst, row, &columns, self.accum, sums);
-            }
-        }
+    }
+
+    /// The first steps replace the old content, if that is wanted; all others add.
+    fn accum_at(&self, step: usize) -> Accum {
+        if step == 0 { self.accum } else { Accum::Add }
+    }
+}
+
+/// Part of a product: a block of the result, and some of the steps that lead to it.
+struct Block {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    steps: Range<usize>,
+}
+
+impl Block {
+    /// The columns that fill panels of `width`, and those that are left.
+    #[inline(always)]
+    fn split_columns(self, width: usize) -> (Self, Self) {
+        let edge = self.columns.end - self.columns.len() % width;
+        let with = |columns| Self {
+            rows: self.rows.clone(),
+            columns,
+            steps: self.steps.clone(),
+        };
+        (with(self.columns.start..edge), with(edge..self.columns.end))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tile: `R` rows by `C` vectors of the result, held in registers.
 
 use super::Accum;
-use super::pack::{Step, packed_steps};
+use super::pack::Step;
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{LANES, Simd};
 use core::array::from_fn;
@@ -43,12 +43,6 @@ pub(super) fn rows_of_a<'a, const R: usize>(
         *slot = &a.row((row + r).min(last))[step..][..len];
     }
     rows
-}
-
-/// Panel `i` of packed `a`, of `k` steps.
-#[inline(always)]
-pub(super) fn panel_of_a<const R: usize>(packed: &[f32], i: usize, k: usize) -> &[Step<R, 1>] {
-    &packed_steps::<R, 1>(packed)[i * k..][..k]
 }
 
 /// Writes the part of a tile that lies within `dst` and `columns`.
