@@ -37,11 +37,9 @@ use product::{Operand, Product};
 /// cache level.
 const BLOCK_K: usize = 128;
 /// Columns packed at a time.
-const BLOCK_N: usize = 512;
+const BLOCK_N: usize = 528;
 /// Rows that pass by before the next panel of `b` is taken up.
 const BLOCK_M: usize = 480;
-/// A multiple of every backend's panel of `b`, which divides [`BLOCK_N`].
-const PANEL_N: usize = 4 * LANES;
 /// A multiple of every backend's panel of `a`, which divides [`BLOCK_M`].
 const PANEL_M: usize = 24;
 
@@ -63,9 +61,9 @@ pub const fn matmul_workspace_len(m: usize, n: usize, k: usize) -> usize {
     k * (columns_packed(n) + min(m, BLOCK_M).next_multiple_of(PANEL_M))
 }
 
-/// Columns of packed `b`, in whole panels.
+/// Columns of packed `b`, in whole vectors.
 const fn columns_packed(n: usize) -> usize {
-    min(n, BLOCK_N).next_multiple_of(PANEL_N)
+    min(n, BLOCK_N).next_multiple_of(LANES)
 }
 
 const fn min(a: usize, b: usize) -> usize {

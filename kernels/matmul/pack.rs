@@ -1,24 +1,24 @@
-//! Packing: a block of an operand, copied into panels that the tile reads front to back.
+//! Packing: a block of an operand, copied to where the tile reads it front to back.
 //!
-//! A panel is as wide as a tile and as long as the block has steps; a step is `C` pieces of `W`
-//! elements that lie side by side in the outer dimension (columns of `b`, rows of `a`). The last
-//! panel is filled up with zeros.
+//! A panel is as wide as a tile (`C` pieces of `W` elements: vectors of columns of `b`, or `R`
+//! rows of `a`) and as long as the block has steps; what belongs to one step lies side by side.
 
 use crate::mat::MatRef;
+use crate::simd::{LANES, Simd};
 use core::ops::Range;
 
-/// What a tile reads at one step of a panel.
+/// What a tile reads of a panel at one step.
 pub(super) type Step<const W: usize, const C: usize> = [[f32; W]; C];
 
-/// Panel `i` of packed elements, of `k` steps.
+/// Panel `j` of packed elements, of `k` steps.
 #[inline(always)]
 pub(super) fn panel<const W: usize, const C: usize>(
     packed: &[f32],
-    i: usize,
+    j: usize,
     k: usize,
 ) -> &[Step<W, C>] {
     // In range: the workspace holds every panel of a block.
-    &packed.as_chunks::<W>().0.as_chunks::<C>().0[i * k..][..k]
+    &packed.as_chunks::<W>().0.as_chunks::<C>().0[j * k..][..k]
 }
 
 #[inline(always)]
@@ -26,55 +26,70 @@ fn steps_mut<const W: usize, const C: usize>(packed: &mut [f32]) -> &mut [Step<W
     packed.as_chunks_mut::<W>().0.as_chunks_mut::<C>().0
 }
 
-/// Packs a matrix whose rows are steps. Source rows are read to their end, one after the other.
+/// Packs some columns of a matrix whose rows are steps; the last panel is filled up with zeros.
+///
+/// Rows are read to their end, one after the other, as they lie in memory.
 #[inline(always)]
 pub(super) fn pack_rows<const W: usize, const C: usize>(
     packed: &mut [f32],
     src: MatRef,
     steps: &Range<usize>,
-    lines: &Range<usize>,
+    columns: &Range<usize>,
 ) {
     let packed = steps_mut::<W, C>(packed);
     for (p, step) in steps.clone().enumerate() {
-        let row = src.row(step).get(lines.clone()).unwrap_or(&[]);
-        let panels = packed.iter_mut().skip(p).step_by(steps.len());
-        for (packed, line) in panels.zip(row.chunks(W * C)) {
-            *packed = match line.as_chunks::<W>().0.first_chunk::<C>() {
-                Some(full) => *full,
-                None => padded(line),
-            };
-        }
-    }
-}
-
-/// A step that ends early.
-#[inline(always)]
-fn padded<const W: usize, const C: usize>(line: &[f32]) -> Step<W, C> {
-    let mut step = [[0.0; W]; C];
-    for (packed, x) in step.as_flattened_mut().iter_mut().zip(line) {
-        *packed = *x;
-    }
-    step
-}
-
-/// Packs a matrix whose columns are steps: each panel is a transpose.
-#[inline(always)]
-pub(super) fn pack_columns<const W: usize, const C: usize>(
-    packed: &mut [f32],
-    src: MatRef,
-    steps: &Range<usize>,
-    lines: &Range<usize>,
-) {
-    let panels = steps_mut::<W, C>(packed).chunks_exact_mut(steps.len());
-    for (panel, start) in panels.zip(lines.clone().step_by(W * C)) {
-        if start + W * C > lines.end {
-            panel.as_flattened_mut().fill([0.0; W]);
-        }
-        for (i, line) in (start..lines.end).take(W * C).enumerate() {
-            let row = src.row(line).get(steps.clone()).unwrap_or(&[]);
-            for (packed, x) in panel.iter_mut().zip(row) {
-                packed.as_flattened_mut()[i] = *x;
+        let row = src.row(step).get(columns.clone()).unwrap_or(&[]);
+        for (j, row) in row.chunks(W * C).enumerate() {
+            let packed = &mut packed[j * steps.len() + p];
+            match row.as_chunks::<W>().0.as_array::<C>() {
+                Some(full) => *packed = *full,
+                None => copy_padded(packed.as_flattened_mut(), row),
             }
         }
     }
+}
+
+#[inline(always)]
+fn copy_padded(packed: &mut [f32], row: &[f32]) {
+    let (filled, padding) = packed.split_at_mut(row.len());
+    filled.copy_from_slice(row);
+    padding.fill(0.0);
+}
+
+/// Packs some columns of `b` from the rows of `b^T`, in transposed squares of lanes; the last
+/// vector is filled up with zeros.
+#[inline(always)]
+pub(super) fn pack_transposed<S: Simd, const C: usize>(
+    simd: S,
+    packed: &mut [f32],
+    b: MatRef,
+    steps: &Range<usize>,
+    columns: &Range<usize>,
+) {
+    let packed = steps_mut::<LANES, C>(packed);
+    for (c, column) in columns.clone().step_by(LANES).enumerate() {
+        let rows = b.rows_from(column, LANES.min(columns.end - column));
+        for (p, step) in steps.clone().step_by(LANES).enumerate() {
+            let len = LANES.min(steps.end - step);
+            let square = square(simd, rows, step..step + len);
+            let packed = &mut packed[c / C * steps.len() + p * LANES..][..len];
+            for (packed, vector) in packed.iter_mut().zip(square) {
+                simd.store(vector, &mut packed[c % C]);
+            }
+        }
+    }
+}
+
+/// The columns of up to [`LANES`] rows, filled up with zeros.
+#[inline(always)]
+fn square<S: Simd>(simd: S, rows: MatRef, columns: Range<usize>) -> [S::V; LANES] {
+    let mut square = [simd.splat(0.0); LANES];
+    for (i, vector) in square.iter_mut().enumerate().take(rows.rows()) {
+        let row = rows.row(i).get(columns.clone()).unwrap_or(&[]);
+        *vector = match row.as_array() {
+            Some(full) => simd.load(full),
+            None => simd.load_partial(row),
+        };
+    }
+    simd.transpose(square)
 }

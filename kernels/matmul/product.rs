@@ -1,6 +1,6 @@
 //! The loops around the tile: blocks of the inner dimension, of columns, of rows; then panels.
 
-use super::pack::{pack_columns, pack_rows, panel};
+use super::pack::{pack_rows, pack_transposed, panel};
 use super::tile::{add_tile, rows_of_a, tile};
 use super::{Accum, BLOCK_K, BLOCK_M, BLOCK_N, columns_packed, min};
 use crate::mat::{MatMut, MatRef};
@@ -36,6 +36,15 @@ impl<'a> Operand<'a> {
             false => (self.stored.rows(), self.stored.cols()),
             true => (self.stored.cols(), self.stored.rows()),
         }
+    }
+
+    /// Rows and steps of `a`, in place.
+    #[inline(always)]
+    fn block(&self, rows: &Range<usize>, steps: &Range<usize>) -> MatRef<'a> {
+        let (stride, data) = (self.stored.stride(), self.stored.data());
+        let data = data.get(rows.start * stride + steps.start..).unwrap_or(&[]);
+        // The block lies within the matrix, so the view fits.
+        MatRef::with_stride(data, rows.len(), steps.len(), stride).unwrap_or(self.stored)
     }
 }
 
@@ -78,19 +87,21 @@ impl<'a> Product<'a> {
             for rows in blocks(m, BLOCK_M) {
                 for steps in blocks(k, BLOCK_K) {
                     let (rows, columns) = (rows.clone(), columns.clone());
-                    let block = Block {
-                        rows,
-                        columns,
-                        steps,
-                    };
-                    self.block::<S, R, C>(simd, block);
+                    self.block::<S, R, C>(
+                        simd,
+                        Block {
+                            rows,
+                            columns,
+                            steps,
+                        },
+                    );
                 }
             }
         }
     }
 
-    /// Packs what one block needs, and multiplies it in stripes as wide as the tile: `C` vectors,
-    /// at most four, and fewer at the right edge.
+    /// One block in stripes as wide as the tile: `C` vectors, at most three, and fewer at the
+    /// right edge.
     #[inline(always)]
     fn block<S: Simd, const R: usize, const C: usize>(&mut self, simd: S, block: Block) {
         if self.a.is_transposed {
@@ -103,7 +114,6 @@ impl<'a> Product<'a> {
             0 => {}
             1 => self.stripe::<S, R, 1>(simd, &edge, packed),
             2 => self.stripe::<S, R, 2>(simd, &edge, packed),
-            3 => self.stripe::<S, R, 3>(simd, &edge, packed),
             _ => self.stripe::<S, R, C>(simd, &edge, packed),
         }
     }
@@ -116,8 +126,8 @@ impl<'a> Product<'a> {
         block: &Block,
         at: usize,
     ) {
-        let k = block.steps.len();
-        self.pack_b::<C>(block, at);
+        self.pack_b::<S, C>(simd, block, at);
+        let (k, accum) = (block.steps.len(), self.accum_at(block.steps.start));
         for (j, column) in block.columns.clone().step_by(C * LANES).enumerate() {
             let columns = column..block.columns.end.min(column + C * LANES);
             for (i, row) in block.rows.clone().step_by(R).enumerate() {
@@ -126,10 +136,9 @@ impl<'a> Product<'a> {
                     let a = panel::<R, 1>(self.packed_a, i, k);
                     tile::<S, R, C>(simd, |r, p| a[p][0][r], b)
                 } else {
-                    let a = rows_of_a::<R>(self.a.stored, row, block.steps.start, k);
+                    let a = rows_of_a::<R>(self.a.block(&block.rows, &block.steps), i * R, k);
                     tile::<S, R, C>(simd, |r, p| a[r][p], b)
                 };
-                let accum = self.accum_at(block.steps.start);
                 add_tile(simd, &mut self.dst, row, &columns, accum, sums);
             }
         }
@@ -137,13 +146,15 @@ impl<'a> Product<'a> {
 
     /// Packs a stripe of `b`, unless the rows above left it there.
     #[inline(always)]
-    fn pack_b<const C: usize>(&mut self, block: &Block, at: usize) {
+    fn pack_b<S: Simd, const C: usize>(&mut self, simd: S, block: &Block, at: usize) {
         let is_packed = block.rows.start > 0 && self.b.shape().0 <= BLOCK_K;
         let packed = self.packed_b.get_mut(at..).unwrap_or(&mut []);
         match self.b.is_transposed {
             _ if is_packed => {}
             false => pack_rows::<LANES, C>(packed, self.b.stored, &block.steps, &block.columns),
-            true => pack_columns::<LANES, C>(packed, self.b.stored, &block.steps, &block.columns),
+            true => {
+                pack_transposed::<S, C>(simd, packed, self.b.stored, &block.steps, &block.columns);
+            }
         }
     }
 
@@ -180,7 +191,7 @@ impl Kernel for Product<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if S::REGISTERS >= 32 {
-            self.in_tiles::<S, 6, 4>(simd);
+            self.in_tiles::<S, 8, 3>(simd);
         } else if S::REGISTERS >= 8 {
             self.in_tiles::<S, 6, 1>(simd);
         } else {

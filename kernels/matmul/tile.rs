@@ -27,20 +27,14 @@ pub(super) fn tile<S: Simd, const R: usize, const C: usize>(
     sums
 }
 
-/// `len` steps from `step` on of the `R` rows of `a` from `row` on, read in place; rows past the
-/// end repeat the last one.
+/// The first `len` steps of `R` rows from `row` on; rows past the end repeat the last one.
 #[inline(always)]
-pub(super) fn rows_of_a<'a, const R: usize>(
-    a: MatRef<'a>,
-    row: usize,
-    step: usize,
-    len: usize,
-) -> [&'a [f32]; R] {
-    let last = a.rows() - 1;
+pub(super) fn rows_of_a<const R: usize>(a: MatRef<'_>, row: usize, len: usize) -> [&[f32]; R] {
+    let last = a.rows().saturating_sub(1);
     // A loop, because `from_fn` is not inlined and hides from the tile that all lengths are equal.
     let mut rows: [&[f32]; R] = [&[]; R];
     for (r, slot) in rows.iter_mut().enumerate() {
-        *slot = &a.row((row + r).min(last))[step..][..len];
+        *slot = &a.row((row + r).min(last))[..len];
     }
     rows
 }

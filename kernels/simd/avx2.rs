@@ -133,6 +133,23 @@ impl Simd for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) }
     }
 
+    /// Four squares of eight; the two off the diagonal change places.
+    #[inline(always)]
+    fn transpose(self, rows: [Pair; LANES]) -> [Pair; LANES] {
+        let (top, bottom) = (&rows[..8], &rows[8..]);
+        let mut columns = rows;
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let (a, c) = (transpose8(top, |r| r.0), transpose8(bottom, |r| r.0));
+            let (b, d) = (transpose8(top, |r| r.1), transpose8(bottom, |r| r.1));
+            for i in 0..8 {
+                columns[i] = Pair(a[i], c[i]);
+                columns[i + 8] = Pair(b[i], d[i]);
+            }
+        }
+        columns
+    }
+
     #[inline(always)]
     fn reduce_sum(self, v: Pair) -> f32 {
         // SAFETY: `self` proves AVX2.
@@ -150,4 +167,33 @@ impl Simd for Avx2 {
 fn add_to_exponent(x: __m256, n: __m256) -> __m256 {
     let shifted = _mm256_slli_epi32::<23>(_mm256_castps_si256(n));
     _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shifted))
+}
+
+/// The transpose of one half of eight rows: pairs of rows, pairs of pairs, then the halves.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transpose8(rows: &[Pair], half: impl Fn(&Pair) -> __m256) -> [__m256; 8] {
+    let mut v = [_mm256_setzero_ps(); 8];
+    for (v, row) in v.iter_mut().zip(rows) {
+        *v = half(row);
+    }
+    for [a, b, c, d] in v.as_chunks_mut::<4>().0 {
+        let (ab, cd) = (_mm256_unpacklo_ps(*a, *b), _mm256_unpacklo_ps(*c, *d));
+        let (ef, gh) = (_mm256_unpackhi_ps(*a, *b), _mm256_unpackhi_ps(*c, *d));
+        *a = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+        *b = _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd);
+        *c = _mm256_shuffle_ps::<0b01_00_01_00>(ef, gh);
+        *d = _mm256_shuffle_ps::<0b11_10_11_10>(ef, gh);
+    }
+    let [a, b, c, d, e, f, g, h] = v;
+    [
+        _mm256_permute2f128_ps::<0x20>(a, e),
+        _mm256_permute2f128_ps::<0x20>(b, f),
+        _mm256_permute2f128_ps::<0x20>(c, g),
+        _mm256_permute2f128_ps::<0x20>(d, h),
+        _mm256_permute2f128_ps::<0x31>(a, e),
+        _mm256_permute2f128_ps::<0x31>(b, f),
+        _mm256_permute2f128_ps::<0x31>(c, g),
+        _mm256_permute2f128_ps::<0x31>(d, h),
+    ]
 }

@@ -134,6 +134,34 @@ impl Simd for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) }
     }
 
+    /// Pairs of rows, then pairs of pairs, within quarters; then the quarters themselves.
+    #[inline(always)]
+    fn transpose(self, mut v: [__m512; LANES]) -> [__m512; LANES] {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe {
+            for [a, b, c, d] in v.as_chunks_mut::<4>().0 {
+                let (ab, cd) = (_mm512_unpacklo_ps(*a, *b), _mm512_unpacklo_ps(*c, *d));
+                let (ef, gh) = (_mm512_unpackhi_ps(*a, *b), _mm512_unpackhi_ps(*c, *d));
+                *a = _mm512_shuffle_ps::<0b01_00_01_00>(ab, cd);
+                *b = _mm512_shuffle_ps::<0b11_10_11_10>(ab, cd);
+                *c = _mm512_shuffle_ps::<0b01_00_01_00>(ef, gh);
+                *d = _mm512_shuffle_ps::<0b11_10_11_10>(ef, gh);
+            }
+            let mut columns = v;
+            for i in 0..4 {
+                let (a, b) = (v[i], v[i + 4]);
+                let (c, d) = (v[i + 8], v[i + 12]);
+                let (ab, cd) = (even_quarters(a, b), even_quarters(c, d));
+                columns[i] = even_quarters(ab, cd);
+                columns[i + 8] = odd_quarters(ab, cd);
+                let (ab, cd) = (odd_quarters(a, b), odd_quarters(c, d));
+                columns[i + 4] = even_quarters(ab, cd);
+                columns[i + 12] = odd_quarters(ab, cd);
+            }
+            columns
+        }
+    }
+
     #[inline(always)]
     fn reduce_sum(self, v: __m512) -> f32 {
         // SAFETY: `self` proves AVX-512 F, AVX2 and thereby AVX.
@@ -146,4 +174,18 @@ impl Simd for Avx512 {
             _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
         }
     }
+}
+
+/// Quarters 0 and 2 of `a`, then of `b`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn even_quarters(a: __m512, b: __m512) -> __m512 {
+    _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b)
+}
+
+/// Quarters 1 and 3 of `a`, then of `b`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn odd_quarters(a: __m512, b: __m512) -> __m512 {
+    _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b)
 }

@@ -108,6 +108,20 @@ pub trait Simd: Copy {
         }
     }
 
+    /// Lane `i` of vector `j` becomes lane `j` of vector `i`.
+    #[inline(always)]
+    fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {
+        let mut square = [[0.0; LANES]; LANES];
+        for (line, row) in square.iter_mut().zip(rows) {
+            self.store(row, line);
+        }
+        let mut columns = rows;
+        for (i, column) in columns.iter_mut().enumerate() {
+            *column = self.load(&square.map(|row| row[i]));
+        }
+        columns
+    }
+
     /// Sum over lanes: halves are added until one lane is left.
     #[inline(always)]
     fn reduce_sum(self, v: Self::V) -> f32 {

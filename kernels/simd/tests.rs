@@ -165,3 +165,33 @@ fn reductions_fold_halves() {
         );
     });
 }
+
+struct Transpose<'a>(&'a [f32]);
+
+impl Kernel for Transpose<'_> {
+    type Output = [[f32; LANES]; LANES];
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        let mut rows = [simd.splat(0.0); LANES];
+        for (row, x) in rows.iter_mut().zip(self.0.as_chunks().0) {
+            *row = simd.load(x);
+        }
+        simd.transpose(rows).map(|column| {
+            let mut x = [0.0; LANES];
+            simd.store(column, &mut x);
+            x
+        })
+    }
+}
+
+#[test]
+fn transpose_swaps_vectors_and_lanes() {
+    let x = values(LANES * LANES, 7);
+    on_every_backend(|backend| {
+        for (j, column) in backend.run(Transpose(&x)).iter().enumerate() {
+            for (i, got) in column.iter().enumerate() {
+                assert_eq!(*got, x[i * LANES + j], "vector {j}, lane {i}");
+            }
+        }
+    });
+}
