@@ -1,0 +1,123 @@
+//! Writes token streams, a whole corpus at once or bit by bit.
+
+use super::{DOCUMENTS, HEAD, IDS, KIND, SMALL_VOCABULARY};
+use crate::Result;
+use crate::container::ContainerWriter;
+use crate::corpus::{Chunk, Corpus, Cuts, map_chunks};
+use crate::progress::Progress;
+use crate::tokenizer::{Encoder, Tokenizer};
+use std::path::Path;
+use std::sync::Mutex;
+
+/// Text that is encoded at a time, by one thread.
+const CHUNK_LEN: usize = 1 << 20;
+/// Chunks that are held in memory until they are written.
+const BATCH: usize = 64;
+
+/// Writes a token stream from front to back.
+pub struct TokenStreamWriter {
+    file: ContainerWriter,
+    head: [u64; 4],
+    documents: Vec<u64>,
+    bytes: Vec<u8>,
+}
+
+impl TokenStreamWriter {
+    /// Starts a stream of a tokenizer's ids.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn create(path: impl AsRef<Path>, tokenizer: &Tokenizer) -> Result<Self> {
+        let mut file = ContainerWriter::create(path, &KIND, 3)?;
+        file.begin(&IDS)?;
+        let head = [tokenizer.vocab_size() as u64, tokenizer.hash(), 0, 0];
+        let (documents, bytes) = (Vec::new(), Vec::new());
+        Ok(Self {
+            file,
+            head,
+            documents,
+            bytes,
+        })
+    }
+
+    /// The next document starts here.
+    pub fn start_document(&mut self) {
+        self.documents.push(self.head[3]);
+    }
+
+    /// Appends the ids of a part of a document that has `text_bytes` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn append(&mut self, ids: &[u32], text_bytes: u64) -> Result<()> {
+        self.head[2] += text_bytes;
+        self.head[3] += ids.len() as u64;
+        self.bytes.clear();
+        if self.head[0] <= SMALL_VOCABULARY as u64 {
+            self.bytes
+                .extend(ids.iter().flat_map(|id| (*id as u16).to_le_bytes()));
+        } else {
+            self.bytes
+                .extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+        }
+        self.file.append(&self.bytes)
+    }
+
+    /// Writes what is left, and gives the file its name.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn finish(mut self) -> Result<()> {
+        self.file
+            .section(&DOCUMENTS, bytemuck::cast_slice(&self.documents))?;
+        self.file.section(&HEAD, bytemuck::cast_slice(&self.head))?;
+        self.file.finish()
+    }
+}
+
+/// Encodes a corpus on up to `threads` threads; the file is the same for any number of them.
+///
+/// `progress` advances by bytes of text. Memory holds some chunks of text at a time, not all.
+///
+/// # Errors
+/// [`Error::Io`](crate::Error::Io) and those of `progress`.
+pub fn encode_corpus(
+    tokenizer: &Tokenizer,
+    corpus: &Corpus,
+    threads: usize,
+    path: impl AsRef<Path>,
+    progress: &Progress,
+) -> Result<()> {
+    // A regular expression of the user's own may look at a whole document.
+    let known = tokenizer.pattern().known().is_some();
+    let cuts = if known { Cuts::WORDS } else { Cuts::DOCUMENTS };
+    let idle = Mutex::new(Vec::new());
+    let lock = || idle.lock().expect("no holder panics");
+    let mut writer = TokenStreamWriter::create(path, tokenizer)?;
+    writer.start_document();
+    for batch in corpus.chunks_at(CHUNK_LEN, cuts).chunks(BATCH) {
+        let encoded = map_chunks(threads, batch.to_vec(), progress, |chunk| {
+            let mut encoder = lock().pop().unwrap_or_else(|| tokenizer.encoder());
+            let parts = encode_chunk(&mut encoder, &chunk);
+            lock().push(encoder);
+            Ok(parts)
+        })?;
+        for (starts, bytes, ids) in encoded.into_iter().flatten() {
+            if starts && writer.head[2] > 0 {
+                writer.start_document();
+            }
+            writer.append(&ids, bytes)?;
+        }
+    }
+    writer.finish()
+}
+
+/// Whether each part of a chunk starts a document, its length in bytes, and its ids.
+fn encode_chunk(encoder: &mut Encoder<'_>, chunk: &Chunk<'_>) -> Vec<(bool, u64, Vec<u32>)> {
+    let encode = |(text, starts): (&[u8], bool)| {
+        let mut ids = Vec::new();
+        encoder.encode_into(text, &mut ids);
+        (starts, text.len() as u64, ids)
+    };
+    chunk.pieces().map(encode).collect()
+}
