@@ -15,6 +15,7 @@ pub mod container;
 pub mod corpus;
 pub mod embeddings;
 pub mod error;
+mod fold_hash;
 pub mod model_file;
 pub mod ngram;
 pub mod output;

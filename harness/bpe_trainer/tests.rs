@@ -1,0 +1,226 @@
+use super::*;
+use barelm_kernels::rng::Rng;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn counts(pattern: &str, words: &[(Vec<u8>, u64)]) -> PretokenCounts {
+    let pattern = HarnessPattern::parse(pattern).unwrap();
+    PretokenCounts::from_counts(pattern, words.iter().map(|(word, n)| (&word[..], *n)))
+}
+
+fn learn(counts: &PretokenCounts, options: &BpeTrainerOptions) -> Vocabulary {
+    train(counts, options, &Progress::new("test", 0, "tokens")).unwrap()
+}
+
+/// A pair that waits in the reference's queue, with the words to merge it in.
+#[derive(Clone, Debug)]
+struct Waiting {
+    count: i64,
+    pair: (u32, u32),
+    words: BTreeSet<usize>,
+}
+
+/// The reference, written down as it is described: lists, whole words, everything searched.
+fn naive(counts: &PretokenCounts, options: &BpeTrainerOptions) -> (Vec<Vec<u8>>, Vec<(u32, u32)>) {
+    let alphabet = Alphabet::new(options, counts.pattern());
+    let ids = |word: &[u8]| -> Vec<u32> {
+        let bytes = word.iter().chain(&alphabet.end_of_word);
+        bytes.map(|&b| alphabet.ids[usize::from(b)]).collect()
+    };
+    let mut words: Vec<(Vec<u32>, i64)> = counts.iter().map(|(w, n)| (ids(w), n as i64)).collect();
+    let (mut tokens, mut merges) = (alphabet.tokens.clone(), Vec::new());
+    let mut pair_counts = BTreeMap::<(u32, u32), i64>::new();
+    let mut places = BTreeMap::<(u32, u32), BTreeSet<usize>>::new();
+    for (i, (word, count)) in words.iter().enumerate() {
+        for pair in word.windows(2).map(|w| (w[0], w[1])) {
+            *pair_counts.entry(pair).or_default() += count;
+            places.entry(pair).or_default().insert(i);
+        }
+    }
+    let mut queue = Vec::new();
+    let max_len = options.max_token_length.unwrap_or(usize::MAX);
+    loop {
+        for (pair, words) in std::mem::take(&mut places) {
+            if pair_counts[&pair] > 0 {
+                queue.push(Waiting {
+                    count: pair_counts[&pair],
+                    pair,
+                    words,
+                });
+            }
+        }
+        queue
+            .iter_mut()
+            .for_each(|w| w.count = pair_counts[&w.pair]);
+        let best = queue
+            .iter()
+            .enumerate()
+            .max_by_key(|(_, w)| (w.count, std::cmp::Reverse(w.pair)));
+        let Some((best, top)) =
+            best.filter(|(_, w)| w.count >= options.min_frequency.max(1) as i64)
+        else {
+            return (tokens, merges);
+        };
+        if tokens.len() >= options.vocab_size {
+            return (tokens, merges);
+        }
+        let (a, b) = top.pair;
+        let bytes = [&tokens[a as usize][..], &tokens[b as usize]].concat();
+        let new = tokens.iter().position(|t| *t == bytes).unwrap_or_else(|| {
+            tokens.push(bytes);
+            tokens.len() - 1
+        }) as u32;
+        merges.push((a, b));
+        let may_grow = |x: u32| tokens[x as usize].len() + tokens[new as usize].len() < max_len;
+        for i in queue.swap_remove(best).words {
+            let (word, count) = &mut words[i];
+            let mut change = |pair, n: i64| {
+                *pair_counts.entry(pair).or_default() += n * *count;
+                if n > 0 {
+                    places.entry(pair).or_default().insert(i);
+                }
+            };
+            let mut at = 0;
+            while at + 1 < word.len() {
+                if (word[at], word[at + 1]) == (a, b) {
+                    word.splice(at..at + 2, [new]);
+                    if at > 0 {
+                        change((word[at - 1], a), -1);
+                        if may_grow(word[at - 1]) {
+                            change((word[at - 1], new), 1);
+                        }
+                    }
+                    if let Some(&next) = word.get(at + 1) {
+                        change((b, next), -1);
+                        if may_grow(next) {
+                            change((new, next), 1);
+                        }
+                    }
+                }
+                at += 1;
+            }
+        }
+    }
+}
+
+/// Words of few letters, so that runs, ties and equal bytes from different pairs are common.
+fn random_words(rng: &mut Rng, letters: u64, longest: u64) -> Vec<(Vec<u8>, u64)> {
+    let word = |rng: &mut Rng| {
+        let len = 1 + rng.below(longest);
+        let bytes = (0..len).map(|_| b'a' + rng.below(letters) as u8).collect();
+        (bytes, 1 + rng.below(20) * rng.below(20))
+    };
+    (0..1 + rng.below(30)).map(|_| word(rng)).collect()
+}
+
+#[test]
+fn merges_are_those_of_the_naive_reference() {
+    let mut rng = Rng::new(2);
+    let mut spelled = 0;
+    for round in 0..600 {
+        let (letters, longest) = (1 + rng.below(5), 1 + rng.below(24));
+        let words = random_words(&mut rng, letters, longest);
+        let pattern = ["gpt2", "whitespace"][round % 2];
+        let counts = counts(pattern, &words);
+        let options = BpeTrainerOptions {
+            vocab_size: 258 + rng.below(400) as usize,
+            min_frequency: rng.below(4),
+            max_token_length: [None, Some(3 + rng.below(6) as usize)][rng.below(2) as usize],
+            specials: [vec![], vec!["<s>".to_owned(), "ab".to_owned()]][round % 2].clone(),
+        };
+        let (tokens, merges) = naive(&counts, &options);
+        let learned = learn(&counts, &options);
+        assert_eq!(learned.tokens, tokens, "{words:?} {options:?}");
+        assert_eq!(learned.merges, merges, "{words:?} {options:?}");
+        spelled += usize::from(tokens.len() - 256 - options.specials.len() < merges.len());
+    }
+    assert!(
+        spelled > 0,
+        "no merge spelled a special token out: the case was not tested"
+    );
+}
+
+#[test]
+fn ids_start_with_specials_and_the_bytes_in_the_order_of_their_characters() {
+    let options = BpeTrainerOptions {
+        vocab_size: 260,
+        specials: vec!["<|end|>".into(), "<|pad|>".into()],
+        ..Default::default()
+    };
+    let learned = learn(
+        &counts("gpt2", &[(b"aa".to_vec(), 1), (b"ab".to_vec(), 1)]),
+        &options,
+    );
+    assert_eq!(
+        learned.specials,
+        [("<|end|>".to_owned(), 0), ("<|pad|>".to_owned(), 1)]
+    );
+    assert_eq!(
+        learned.tokens[2..5],
+        [b"!".to_vec(), b"\"".to_vec(), b"#".to_vec()]
+    );
+    assert_eq!(learned.tokens[2 + 188..2 + 190], [vec![0], vec![1]]);
+    assert_eq!(learned.tokens[258..], [b"aa".to_vec(), b"ab".to_vec()]);
+}
+
+#[test]
+fn a_word_ends_in_its_mark_under_the_whitespace_pattern() {
+    let options = BpeTrainerOptions {
+        vocab_size: 257,
+        ..Default::default()
+    };
+    let learned = learn(
+        &counts("whitespace", &[(b"ba".to_vec(), 3), (b"a".to_vec(), 2)]),
+        &options,
+    );
+    assert_eq!(learned.tokens[256], b"a ");
+}
+
+#[test]
+fn long_runs_and_long_words_take_no_quadratic_time() {
+    let mut rng = Rng::new(3);
+    let run = vec![b'a'; 1 << 20];
+    let noise: Vec<u8> = (0..1 << 20).map(|_| rng.below(256) as u8).collect();
+    let options = BpeTrainerOptions {
+        vocab_size: 2000,
+        ..Default::default()
+    };
+    let start = std::time::Instant::now();
+    let learned = learn(&counts("gpt2", &[(run, 1), (noise, 1)]), &options);
+    assert_eq!(learned.tokens.len(), 2000);
+    assert!(learned.tokens.iter().any(|token| token.len() >= 1 << 14));
+    assert!(start.elapsed().as_secs() < 60);
+}
+
+#[test]
+fn training_stops_when_no_pair_is_left() {
+    let counts = counts("gpt2", &[(b"abc".to_vec(), 5), (b"x".to_vec(), 100)]);
+    let mut options = BpeTrainerOptions {
+        vocab_size: 1000,
+        ..Default::default()
+    };
+    assert_eq!(learn(&counts, &options).tokens.len(), 258);
+    options.min_frequency = 6;
+    assert_eq!(learn(&counts, &options).tokens.len(), 256);
+}
+
+#[test]
+fn options_that_make_no_sense_are_refused() {
+    let counts = counts("gpt2", &[(b"ab".to_vec(), 1)]);
+    let refused = |options: BpeTrainerOptions| {
+        let error = train(&counts, &options, &Progress::new("test", 0, "")).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    let size = |vocab_size| BpeTrainerOptions {
+        vocab_size,
+        ..Default::default()
+    };
+    let specials = |names: [&str; 2]| BpeTrainerOptions {
+        specials: names.map(String::from).to_vec(),
+        ..Default::default()
+    };
+    assert!(refused(size(255)).contains("below 256"));
+    assert!(refused(size(usize::MAX)).contains("above"));
+    assert!(refused(specials(["<s>", "<s>"])).contains("twice"));
+    assert!(refused(specials(["<s>", "a"])).contains("too short"));
+}

@@ -1,0 +1,178 @@
+//! The loop: take the most frequent pair, merge it wherever it stands, count what changed.
+//!
+//! Merging (a, b) to n between x and y takes the pairs (x, a) and (b, y) away and brings (x, n)
+//! and (n, y). For one merge, all of these are known by x, or by y, alone; so changes are summed
+//! up by neighbour in a plain array first, and the table of pairs sees each neighbour once.
+
+use super::neighbours::Neighbours;
+use super::pairs::{Pair, Pairs};
+use super::words::{Merge, Words};
+use super::{Alphabet, BpeTrainerOptions};
+use crate::Result;
+use crate::pretoken_counts::PretokenCounts;
+use std::collections::HashMap;
+
+/// Training between two merges.
+pub(super) struct Trainer {
+    words: Words,
+    pairs: Pairs,
+    tokens: Vec<Vec<u8>>,
+    /// Length of each token in bytes.
+    len: Vec<u32>,
+    specials: HashMap<Vec<u8>, u32>,
+    merges: Vec<Pair>,
+    before: Neighbours,
+    after: Neighbours,
+    vocab_size: usize,
+    min_frequency: u64,
+    max_len: usize,
+}
+
+impl Trainer {
+    pub(super) fn new(
+        counts: &PretokenCounts,
+        alphabet: &Alphabet,
+        options: &BpeTrainerOptions,
+    ) -> Result<Self> {
+        let words = Words::new(counts, alphabet)?;
+        let tokens = alphabet.tokens.clone();
+        Ok(Self {
+            pairs: initial_pairs(&words, options.specials.len() as u32),
+            words,
+            len: tokens.iter().map(|token| token.len() as u32).collect(),
+            specials: printable_specials(options),
+            tokens,
+            merges: Vec::new(),
+            before: Neighbours::default(),
+            after: Neighbours::default(),
+            vocab_size: options.vocab_size,
+            min_frequency: options.min_frequency,
+            max_len: options.max_token_length.unwrap_or(usize::MAX),
+        })
+    }
+
+    /// Tokens by id, and merges in the order in which they were made.
+    pub(super) fn finish(self) -> (Vec<Vec<u8>>, Vec<Pair>) {
+        (self.tokens, self.merges)
+    }
+
+    /// Makes one merge; `false` when the vocabulary is full or no pair is left.
+    pub(super) fn step(&mut self) -> bool {
+        if self.tokens.len() >= self.vocab_size {
+            return false;
+        }
+        let mut positions = Vec::new();
+        let Some(pair) = self.pairs.pop(self.min_frequency, &mut positions) else {
+            return false;
+        };
+        let merge = self.token_of(pair);
+        self.merges.push(pair);
+        self.merge_at(&positions, &merge);
+        self.update_counts(&merge);
+        self.queue_new_pairs(&merge);
+        true
+    }
+
+    /// The token of a pair: a new one, unless a special token is named by the same bytes.
+    fn token_of(&mut self, (left, right): Pair) -> Merge {
+        let part = |id: u32| self.tokens[id as usize].as_slice();
+        let bytes = [part(left), part(right)].concat();
+        let (left_len, right_len) = (self.len[left as usize], self.len[right as usize]);
+        let special = self.specials.get(&bytes).copied();
+        let new = special.unwrap_or_else(|| {
+            self.len.push(left_len + right_len);
+            self.tokens.push(bytes);
+            self.tokens.len() as u32 - 1
+        });
+        Merge {
+            left,
+            right,
+            new,
+            left_len,
+            right_len,
+        }
+    }
+
+    fn merge_at(&mut self, positions: &[u32], merge: &Merge) {
+        self.before.begin(self.tokens.len());
+        self.after.begin(self.tokens.len());
+        for &position in positions {
+            let Some(site) = self.words.merge(position, merge, &self.len) else {
+                continue;
+            };
+            if let Some((token, start)) = site.before {
+                self.before.add(token, start, site.count);
+            }
+            if let Some(token) = site.after {
+                self.after.add(token, position, site.count);
+            }
+        }
+    }
+
+    fn update_counts(&mut self, merge: &Merge) {
+        let Merge {
+            left, right, new, ..
+        } = *merge;
+        let before = self
+            .before
+            .sums()
+            .map(|(x, sum)| (x, (x, left), (x, new), sum));
+        let after = self
+            .after
+            .sums()
+            .map(|(y, sum)| (y, (right, y), (new, y), sum));
+        for (neighbour, gone, come, sum) in before.chain(after) {
+            self.pairs.add(gone, -sum);
+            if may_grow(&self.len, self.max_len, merge, neighbour) {
+                self.pairs.add(come, sum);
+            }
+        }
+    }
+
+    fn queue_new_pairs(&mut self, merge: &Merge) {
+        let allowed = |x: u32| may_grow(&self.len, self.max_len, merge, x);
+        let (pairs, new) = (&mut self.pairs, merge.new);
+        pairs.push_lists(&mut self.before, |x| allowed(x).then_some((x, new)));
+        pairs.push_lists(&mut self.after, |y| allowed(y).then_some((new, y)));
+    }
+}
+
+/// Whether the new token and a neighbour may merge later on.
+fn may_grow(len: &[u32], max_len: usize, merge: &Merge, neighbour: u32) -> bool {
+    let len = len[neighbour as usize] + merge.left_len + merge.right_len;
+    (len as usize) < max_len
+}
+
+/// Counts and positions of all pairs of bytes, whose ids start at `first`.
+fn initial_pairs(words: &Words, first: u32) -> Pairs {
+    let mut pairs = Pairs::default();
+    let mut found = Neighbours::default();
+    found.begin(1 << 16);
+    let index = |left: u32, right: u32| (left - first) << 8 | (right - first);
+    for (_, left, right, count) in words.pairs() {
+        found.announce(index(left, right), count);
+    }
+    let range = pairs.reserve(words.pairs().count());
+    found.lay_out(range.start);
+    for (position, left, right, _) in words.pairs() {
+        pairs.positions_mut()[found.place(index(left, right))] = position;
+    }
+    let pair = |index: u32| (first + (index >> 8), first + (index & 0xFF));
+    for (index, sum) in found.sums() {
+        pairs.add(pair(index), sum);
+    }
+    for (index, positions) in found.lists() {
+        pairs.push(pair(index), positions);
+    }
+    pairs
+}
+
+/// Special tokens that a merge can meet: a token is written with GPT-2's characters for bytes,
+/// which are the bytes' own only where they are printable.
+fn printable_specials(options: &BpeTrainerOptions) -> HashMap<Vec<u8>, u32> {
+    let printable = |(name, _): &(&String, u32)| name.bytes().all(|b| b.is_ascii_graphic());
+    let specials = options.specials.iter().zip(0..).filter(printable);
+    specials
+        .map(|(name, id)| (name.clone().into_bytes(), id))
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! All distinct pretokens in one array of tokens, with merging in place.
+//!
+//! A token that covers `n` bytes of a word covers `n` cells of the array; its id stands in the
+//! first and in the last of them. So the next token starts `n` cells further on, and the previous
+//! one ends in the cell before: neighbours are found without links. Cells between hold whatever
+//! was there before, but never the id of a token that starts there: a start that was merged away
+//! gets [`DEAD`], or the id of a longer token that ends there. A position that was noted earlier
+//! for a pair is therefore still good if, and only if, both ids still stand where they stood.
+//!
+//! Words lie in the order of falling counts, so the count of the word at a position is a step
+//! function of the position: a short table of runs, with a hint for every 64 cells.
+
+use super::Alphabet;
+use crate::pretoken_counts::PretokenCounts;
+use crate::{Error, Result};
+
+/// The cell between two words.
+pub(super) const SEPARATOR: u32 = u32::MAX;
+/// The former start of a token that was merged into the one before.
+const DEAD: u32 = u32::MAX - 1;
+/// Cells for one hint into the runs.
+const HINT_CELLS: usize = 64;
+
+/// Most cells: the positions of pairs, some of them stale, are to fit in 32 bits.
+const MAX_CELLS: usize = 1 << 29;
+
+/// The words of a corpus, and how often each occurs.
+pub(super) struct Words {
+    cells: Vec<u32>,
+    runs: Vec<Run>,
+    hints: Vec<u32>,
+}
+
+/// Words of equal count that lie together, up to the next run's start.
+struct Run {
+    start: u32,
+    count: u64,
+}
+
+/// What a merge found around the pair: the ids of the tokens before and behind it, where the one
+/// before starts, and the count of the word.
+pub(super) struct Site {
+    pub(super) before: Option<(u32, u32)>,
+    pub(super) after: Option<u32>,
+    pub(super) count: u64,
+}
+
+/// A pair that merges, and what it becomes.
+#[derive(Clone, Copy)]
+pub(super) struct Merge {
+    pub(super) left: u32,
+    pub(super) right: u32,
+    pub(super) new: u32,
+    pub(super) left_len: u32,
+    pub(super) right_len: u32,
+}
+
+impl Words {
+    pub(super) fn new(counts: &PretokenCounts, alphabet: &Alphabet) -> Result<Self> {
+        let mark = usize::from(alphabet.end_of_word.is_some());
+        let len = 1 + counts.distinct_bytes() + counts.len() * (1 + mark);
+        if len > MAX_CELLS {
+            let message = "the distinct pretokens have over 512 MB; train on less text";
+            return Err(Error::Usage(message.into()));
+        }
+        let (mut cells, mut runs) = (Vec::with_capacity(len), Vec::<Run>::new());
+        cells.push(SEPARATOR);
+        for (word, count) in counts.iter() {
+            if runs.last().is_none_or(|run| run.count != count) {
+                let start = cells.len() as u32;
+                runs.push(Run { start, count });
+            }
+            let bytes = word.iter().chain(&alphabet.end_of_word);
+            cells.extend(bytes.map(|&byte| alphabet.ids[usize::from(byte)]));
+            cells.push(SEPARATOR);
+        }
+        let hints = hints(&runs, cells.len());
+        Ok(Self { cells, runs, hints })
+    }
+
+    /// Every pair of neighbours before the first merge: position, left, right, count.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (u32, u32, u32, u64)> {
+        let ends = self.runs[1..].iter().map(|run| run.start as usize);
+        let ends = ends.chain([self.cells.len()]);
+        self.runs.iter().zip(ends).flat_map(|(run, end)| {
+            let start = run.start as usize;
+            let pairs = self.cells[start..end].windows(2).zip(run.start..);
+            pairs
+                .filter(|(pair, _)| pair[0] != SEPARATOR && pair[1] != SEPARATOR)
+                .map(|(pair, position)| (position, pair[0], pair[1], run.count))
+        })
+    }
+
+    /// Merges the pair at `position`, if it is still there.
+    #[inline]
+    pub(super) fn merge(&mut self, position: u32, merge: &Merge, len: &[u32]) -> Option<Site> {
+        let start = position as usize;
+        let middle = start + merge.left_len as usize;
+        if self.cells[start] != merge.left || self.cells[middle] != merge.right {
+            return None;
+        }
+        let end = middle + merge.right_len as usize;
+        self.cells[start] = merge.new;
+        self.cells[middle] = DEAD;
+        self.cells[end - 1] = merge.new;
+        let before = self.cells[start - 1];
+        let after = self.cells[end];
+        Some(Site {
+            before: (before != SEPARATOR).then(|| (before, position - len[before as usize])),
+            after: (after != SEPARATOR).then_some(after),
+            count: self.count_at(position),
+        })
+    }
+
+    #[inline]
+    fn count_at(&self, position: u32) -> u64 {
+        let hint = self.hints[position as usize / HINT_CELLS] as usize;
+        let runs = &self.runs[hint..];
+        let later = runs[1..].iter().take_while(|run| run.start <= position);
+        runs[later.count()].count
+    }
+}
+
+/// For every [`HINT_CELLS`] cells, the run that the first of them belongs to.
+fn hints(runs: &[Run], cells: usize) -> Vec<u32> {
+    let mut run = 0;
+    let hint = |cell: usize| {
+        while runs
+            .get(run + 1)
+            .is_some_and(|next| next.start as usize <= cell)
+        {
+            run += 1;
+        }
+        run as u32
+    };
+    (0..cells).step_by(HINT_CELLS).map(hint).collect()
+}
