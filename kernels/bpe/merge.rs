@@ -169,6 +169,12 @@ struct Heap<'a> {
     len: usize,
 }
 
+/// An entry as one number, which is faster to compare than two.
+#[inline]
+const fn order(entry: [u32; 2]) -> u64 {
+    (entry[0] as u64) << 32 | entry[1] as u64
+}
+
 impl<'a> Heap<'a> {
     fn new(words: &'a mut [u32]) -> Self {
         let (slots, _) = words.as_chunks_mut::<2>();
@@ -183,45 +189,58 @@ impl<'a> Heap<'a> {
 
     fn build(&mut self) {
         for at in (0..self.len / 2).rev() {
-            self.sink(at, self.slots[at]);
+            let entry = self.slots[at];
+            let hole = self.sink_hole(at);
+            self.rise(at, hole, entry);
         }
     }
 
     fn push(&mut self, entry: [u32; 2]) {
-        let mut at = self.len;
         self.len += 1;
-        while at > 0 {
+        self.rise(0, self.len - 1, entry);
+    }
+
+    fn pop(&mut self) -> Option<[u32; 2]> {
+        let top = *self.slots[..self.len].first()?;
+        self.len -= 1;
+        let last = self.slots[self.len];
+        let hole = self.sink_hole(0);
+        self.rise(0, hole, last);
+        Some(top)
+    }
+
+    /// Moves the hole at `at` to the bottom, the lesser child up each time; returns where it ends.
+    ///
+    /// What fills a hole comes from the bottom and mostly belongs there: comparing it on the way
+    /// down would be in vain.
+    #[inline]
+    fn sink_hole(&mut self, mut at: usize) -> usize {
+        let slots = &mut self.slots[..self.len];
+        while 2 * at + 2 < slots.len() {
+            let right_is_less = order(slots[2 * at + 2]) < order(slots[2 * at + 1]);
+            let child = 2 * at + 1 + usize::from(right_is_less);
+            slots[at] = slots[child];
+            at = child;
+        }
+        if 2 * at + 1 < slots.len() {
+            slots[at] = slots[2 * at + 1];
+            at = 2 * at + 1;
+        }
+        at
+    }
+
+    /// Puts an entry in the hole at `at`, or above it where greater entries are, but not above
+    /// `top`.
+    #[inline]
+    fn rise(&mut self, top: usize, mut at: usize, entry: [u32; 2]) {
+        while at > top {
             let parent = (at - 1) / 2;
-            if self.slots[parent] <= entry {
+            if order(self.slots[parent]) <= order(entry) {
                 break;
             }
             self.slots[at] = self.slots[parent];
             at = parent;
         }
         self.slots[at] = entry;
-    }
-
-    fn pop(&mut self) -> Option<[u32; 2]> {
-        self.len = self.len.checked_sub(1)?;
-        let (top, last) = (self.slots[0], self.slots[self.len]);
-        self.sink(0, last);
-        Some(top)
-    }
-
-    /// Puts an entry at `at`, or as far below it as smaller entries are.
-    fn sink(&mut self, mut at: usize, entry: [u32; 2]) {
-        let slots = &mut self.slots[..self.len];
-        while let [left, right @ ..] = slots.get(2 * at + 1..).unwrap_or(&[]) {
-            let right_is_less = right.first().is_some_and(|right| right < left);
-            let child = 2 * at + 1 + usize::from(right_is_less);
-            if entry <= slots[child] {
-                break;
-            }
-            slots[at] = slots[child];
-            at = child;
-        }
-        if let Some(slot) = slots.get_mut(at) {
-            *slot = entry;
-        }
     }
 }
