@@ -20,6 +20,7 @@ pub mod model_file;
 pub mod ngram;
 pub mod output;
 pub mod parallel;
+pub mod pipeline;
 pub mod pretoken_counts;
 pub mod progress;
 pub mod synthetic;

@@ -1,1 +1,4 @@
-//! Integration tests: one binary, a module per stage.
+//! Integration tests: one binary, a module per subject; `support` runs the command line.
+
+mod support;
+mod tokenizer;

@@ -28,30 +28,11 @@ pub use words::WordStream;
 use crate::corpus::Corpus;
 use crate::embeddings::Embeddings;
 use crate::progress::Progress;
+use crate::token_stream::Ids;
 use crate::{Error, Result};
 use epoch::Schedule;
 use serde::Serialize;
 use windows::Windows;
-
-/// Ids of a text, as they lie on disk.
-#[derive(Clone, Copy, Debug)]
-pub enum Ids<'a> {
-    /// Two bytes an id.
-    U16(&'a [u16]),
-    /// Four bytes an id.
-    U32(&'a [u32]),
-}
-
-impl Ids<'_> {
-    /// The id at a place; `None` past the end.
-    #[inline]
-    pub fn get(self, at: usize) -> Option<u32> {
-        match self {
-            Self::U16(ids) => ids.get(at).map(|id| u32::from(*id)),
-            Self::U32(ids) => ids.get(at).copied(),
-        }
-    }
-}
 
 /// A text to train on.
 #[derive(Clone, Copy, Debug)]

@@ -3,10 +3,11 @@
 //! All random numbers come from one generator in the order of the text, so that every thread can
 //! run through the same windows by itself.
 
-use super::{CbowOptions, Ids};
+use super::CbowOptions;
 use crate::kernels::cbow::BatchRef;
 use crate::kernels::huffman::HuffmanRef;
 use crate::kernels::rng::Rng;
+use crate::token_stream::Ids;
 
 /// Windows whose scores are computed together. More would spare meetings of threads and let
 /// frequent nodes learn from staler scores.

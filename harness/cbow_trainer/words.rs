@@ -4,10 +4,11 @@
 //! all are counted, a second pass over the numbers alone leaves the rare words out and gives the
 //! others their final ids: by falling count, then by bytes. What stays in memory is the vocabulary.
 
-use super::{Ids, TokenSource};
+use super::TokenSource;
 use crate::corpus::Corpus;
 use crate::corpus::map::{Mapping, map_file};
 use crate::progress::Progress;
+use crate::token_stream::Ids;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::fs::File;

@@ -3,10 +3,13 @@
 //! Each subcommand has its file; all of them call the library and print what it returns.
 
 mod corpus;
+mod ids;
 mod print;
+mod tokenizer;
+mod vectors;
 
 use crate::corpus::{Corpus, CorpusOptions};
-use crate::{Result, parallel, progress};
+use crate::{Error, Result, parallel, progress};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,6 +56,12 @@ impl Global {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Train and use byte-pair tokenizers
+    #[command(subcommand)]
+    Tokenizer(tokenizer::TokenizerCommand),
+    /// Train and query word vectors
+    #[command(subcommand)]
+    Vectors(vectors::VectorsCommand),
     /// Write the synthetic corpus, or look into one of your own
     #[command(subcommand)]
     Corpus(corpus::CorpusCommand),
@@ -101,6 +110,8 @@ pub fn main() -> ExitCode {
 
 fn run(global: &Global, command: Command) -> Result<()> {
     match command {
+        Command::Tokenizer(command) => tokenizer::run(global, command),
+        Command::Vectors(command) => vectors::run(global, command),
         Command::Corpus(command) => corpus::run(global, command),
     }
 }
@@ -122,6 +133,11 @@ fn parse_size(text: &str) -> std::result::Result<u64, String> {
     number
         .checked_mul(factor)
         .ok_or_else(|| "that size is too large".into())
+}
+
+/// Refuses a usage that clap cannot see.
+fn usage(message: impl Into<String>) -> Error {
+    Error::Usage(message.into())
 }
 
 #[cfg(test)]
