@@ -1,4 +1,5 @@
 use super::*;
+use crate::tokenizer::Tokenizer;
 use barelm_kernels::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,6 +177,25 @@ fn a_word_ends_in_its_mark_under_the_whitespace_pattern() {
 }
 
 #[test]
+fn a_tokenizer_of_what_was_learned_encodes_and_decodes() {
+    let words = [
+        (b"low".to_vec(), 5),
+        (b" lower".to_vec(), 2),
+        (b" newest".to_vec(), 6),
+    ];
+    let options = BpeTrainerOptions {
+        vocab_size: 270,
+        specials: vec!["<|end|>".into()],
+        ..Default::default()
+    };
+    let learned = learn(&counts("gpt2", &words), &options);
+    let tokenizer = Tokenizer::from_vocabulary(&learned).unwrap();
+    let ids = tokenizer.encode(b"low newest\xFF<|end|>");
+    assert_eq!(tokenizer.decode(&ids), b"low newest\xFF<|end|>");
+    assert!(ids.len() < 16 && !ids.contains(&0), "{ids:?}");
+}
+
+#[test]
 fn long_runs_and_long_words_take_no_quadratic_time() {
     let mut rng = Rng::new(3);
     let run = vec![b'a'; 1 << 20];
@@ -223,4 +243,28 @@ fn options_that_make_no_sense_are_refused() {
     assert!(refused(size(usize::MAX)).contains("above"));
     assert!(refused(specials(["<s>", "<s>"])).contains("twice"));
     assert!(refused(specials(["<s>", "a"])).contains("too short"));
+}
+
+#[test]
+#[ignore = "needs BARELM_DATA"]
+fn merges_of_real_text_are_those_of_the_naive_reference_at_any_thread_count() {
+    use crate::corpus::{Corpus, CorpusOptions};
+    use crate::pretoken_counts::CountMode;
+    let data = std::env::var_os("BARELM_DATA").expect("BARELM_DATA names the folder of corpora");
+    let path = std::path::Path::new(&data).join("tinyshakespeare.txt");
+    let corpus = Corpus::open(&[path], &CorpusOptions::default()).unwrap();
+    let pattern = HarnessPattern::parse("cl100k").unwrap();
+    let count = |threads| {
+        let progress = Progress::new("test", corpus.bytes(), "bytes");
+        PretokenCounts::count(&corpus, &pattern, CountMode::Lines, threads, &progress).unwrap()
+    };
+    let options = BpeTrainerOptions {
+        vocab_size: 900,
+        max_token_length: Some(8),
+        ..Default::default()
+    };
+    let learned = learn(&count(1), &options);
+    assert_eq!(learned, learn(&count(2), &options));
+    let (tokens, merges) = naive(&count(1), &options);
+    assert_eq!((learned.tokens, learned.merges), (tokens, merges));
 }

@@ -6,7 +6,7 @@
 //! - after a newline that has neighbours on both sides which are not white space, the next one
 //!   not being `/` (o200k lets `/` follow a newline in one pretoken; and GPT-2 gives the last
 //!   character of a run of white space a pretoken of its own, but only if text follows);
-//! - before a space that stands between two ASCII letters.
+//! - before a space that follows a character which is not white space.
 //!
 //! A pass that takes every line alone may also cut after any newline, and one that knows nothing
 //! about the text's structure (a pattern of the user's) cuts between documents alone. Where there
@@ -61,9 +61,7 @@ impl Cuts {
             ([line @ .., b'\n'], _) => {
                 self.lines || (self.words && !ends_with_space(line) && starts_plainly(after))
             }
-            ([.., a], [b' ', b, ..]) => {
-                self.words && a.is_ascii_alphabetic() && b.is_ascii_alphabetic()
-            }
+            (word, [b' ', ..]) => self.words && !ends_with_space(word),
             _ => false,
         }
     }

@@ -16,9 +16,10 @@ use std::path::Path;
 /// A whole file as a slice of bytes that starts on a page boundary.
 #[derive(Debug)]
 pub struct Mapping {
-    bytes: Mmap,
+    // Dropped first: addresses that the system may give away again must not stay in the table.
     #[cfg(unix)]
     _guarded: guard::Registration,
+    bytes: Mmap,
 }
 
 impl Deref for Mapping {
@@ -53,9 +54,9 @@ pub fn map_file(file: &File, path: &Path) -> Result<Mapping> {
         Error::data(path, message)
     })?;
     Ok(Mapping {
-        bytes,
         #[cfg(unix)]
         _guarded,
+        bytes,
     })
 }
 
@@ -73,6 +74,23 @@ mod guard {
     struct Slot {
         start: AtomicUsize,
         end: AtomicUsize,
+    }
+
+    impl Slot {
+        fn set(&self, start: usize, end: usize) {
+            self.start.store(1, Ordering::Relaxed);
+            self.end.store(end, Ordering::Release);
+            self.start.store(start, Ordering::Release);
+        }
+
+        /// The end of the mapping, if it holds `address`. A slot that is refilled meanwhile is
+        /// seen by its start, which is read on both sides of its end.
+        fn end_if_holds(&self, address: usize) -> Option<usize> {
+            let start = self.start.load(Ordering::Acquire);
+            let end = self.end.load(Ordering::Acquire);
+            let settled = start > 1 && self.start.load(Ordering::Relaxed) == start;
+            (settled && (start..end).contains(&address)).then_some(end)
+        }
     }
 
     static TABLE: [Slot; SLOTS] = [const {
@@ -97,28 +115,15 @@ mod guard {
             };
             let index = TABLE.iter().position(claim)?;
             let start = bytes.as_ptr() as usize;
-            TABLE[index]
-                .end
-                .store(start + bytes.len(), Ordering::Relaxed);
-            TABLE[index].start.store(start, Ordering::Release);
+            TABLE[index].set(start, start + bytes.len());
             Some(Self(index))
         }
     }
 
     impl Drop for Registration {
         fn drop(&mut self) {
-            TABLE[self.0].end.store(0, Ordering::Relaxed);
-            TABLE[self.0].start.store(0, Ordering::Release);
+            TABLE[self.0].set(0, 0);
         }
-    }
-
-    /// The end of the mapping that holds `address`.
-    fn end_of(address: usize) -> Option<usize> {
-        TABLE.iter().find_map(|slot| {
-            let start = slot.start.load(Ordering::Acquire);
-            let end = slot.end.load(Ordering::Relaxed);
-            (start > 1 && (start..end).contains(&address)).then_some(end)
-        })
     }
 
     fn install() {
@@ -140,11 +145,12 @@ mod guard {
         });
     }
 
-    /// Only atomics and two system calls: all that a signal handler may do.
+    /// Only atomics and a system call: all that a signal handler may do.
     extern "C" fn on_bus_error(_signal: c_int, info: *mut siginfo_t, _context: *mut c_void) {
         // SAFETY: the system hands a valid `info` to an SA_SIGINFO handler.
         let address = unsafe { (*info).si_addr() } as usize;
-        if end_of(address).is_some_and(|end| fill_with_zeros(address, end)) {
+        let end = TABLE.iter().find_map(|slot| slot.end_if_holds(address));
+        if end.is_some_and(|end| fill_with_zeros(address, end)) {
             MAP_SHRANK.store(true, Ordering::Relaxed);
         } else {
             // SAFETY: async-signal-safe; the instruction runs again and ends the process.
@@ -155,28 +161,14 @@ mod guard {
     /// Puts pages of zeros from the page of `address` to `end`: no byte of the file is behind them.
     fn fill_with_zeros(address: usize, end: usize) -> bool {
         let start = address & !(PAGE.load(Ordering::Relaxed) - 1);
-        let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let length = end - start;
+        let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: the range lies inside a mapping of ours, whose owner keeps it until it is
         // dropped; it stays readable with the same protection, so references into it stay valid.
-        let zeros = unsafe {
-            let errno = errno_location();
-            let saved = *errno;
-            let length = end - start;
-            let zeros = libc::mmap(start as *mut c_void, length, libc::PROT_READ, flags, -1, 0);
-            *errno = saved;
-            zeros
-        };
+        // A call that succeeds leaves `errno` alone, and after one that fails the process ends.
+        let zeros =
+            unsafe { libc::mmap(start as *mut c_void, length, libc::PROT_READ, flags, -1, 0) };
         zeros != libc::MAP_FAILED
-    }
-
-    /// This thread's `errno`, which the interrupted code must find unchanged.
-    fn errno_location() -> *mut c_int {
-        // SAFETY: returns the address of a thread-local variable.
-        #[cfg(any(target_os = "linux", target_os = "emscripten"))]
-        return unsafe { libc::__errno_location() };
-        // SAFETY: as above.
-        #[cfg(not(any(target_os = "linux", target_os = "emscripten")))]
-        return unsafe { libc::__error() };
     }
 }
 
