@@ -1,1 +1,319 @@
 //! Trains the attention language model by hand-written gradients.
+//!
+//! A step, for a batch of windows cut into shards:
+//!
+//! ```text
+//! shard by shard    rows of Q, K, V -> attention -> output layer -> losses
+//!                   gradients back to the rows                             (shard, output_layer)
+//! block by block    gradients of the tables' rows, and their norm          (gradient)
+//! block by block    AdamW                                                  (adamw)
+//! ```
+//! Shards and blocks are cut by the options alone and every sum has one order, so equal seeds give
+//! equal bits at any number of threads.
+
+mod adamw;
+mod evaluate;
+mod forward;
+mod gradient;
+mod options;
+mod output_layer;
+mod parameters;
+mod schedule;
+mod shard;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+pub use evaluate::bits_per_byte;
+pub use options::{LmOptions, Output};
+
+use crate::cbow_trainer::HuffmanTree;
+use crate::kernels::model::SeedRef;
+use crate::parallel;
+use crate::progress::Progress;
+use crate::token_stream::TokenStream;
+use crate::{Error, Result};
+use adamw::{AdamW, Pace};
+use gradient::Gradient;
+use parameters::{Layout, Parameters};
+use schedule::Schedule;
+use shard::{Shard, windows_of_a_shard};
+use std::time::Instant;
+use windows::Windows;
+
+/// Largest norm of a gradient; a longer one is scaled down to it.
+const CLIP: f64 = 1.0;
+/// Weight of the newest step in the running loss.
+const LOSS_DECAY: f64 = 0.05;
+
+/// One line of a run's history.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Steps taken.
+    pub step: u64,
+    /// Training loss in nats a token, a running mean over some twenty steps.
+    pub train_loss: f64,
+    /// Bits per byte of the held-out text, if there is one.
+    pub bits_per_byte: Option<f64>,
+}
+
+/// What a run leaves behind.
+#[derive(Clone, Debug)]
+pub struct TrainedLm {
+    parameters: Parameters,
+    /// The settings that counted, with the steps taken instead of a time limit.
+    pub options: LmOptions,
+    /// Steps taken.
+    pub steps: u64,
+    /// The run, evaluation by evaluation; the last one is of the final model.
+    pub history: Vec<Evaluation>,
+    /// Tokens trained a second of wall time, evaluations not counted.
+    pub tokens_per_second: f64,
+}
+
+impl TrainedLm {
+    /// The model, ready to predict.
+    pub fn model(&self) -> SeedRef<'_> {
+        self.parameters.view()
+    }
+
+    /// Number of parameters.
+    pub fn parameter_count(&self) -> usize {
+        self.parameters.values.len()
+    }
+
+    /// Bits per byte of the held-out text at the end.
+    pub fn bits_per_byte(&self) -> Option<f64> {
+        self.history.last().and_then(|last| last.bits_per_byte)
+    }
+}
+
+/// Trains a model on a stream of tokens.
+///
+/// `valid` is held-out text as tokens, with the number of bytes that they stand for. `vectors` are
+/// word vectors, one row of `dim` a token, from which the value table and the output table start,
+/// scaled as a whole to the standard deviation of the random tables. `counts` are the tokens'
+/// counts, for the Huffman tree (not read otherwise).
+///
+/// # Errors
+/// [`Error::Usage`] for options that make no sense or do not fit the text;
+/// [`Error::Failed`] when training diverges; [`Error::Interrupted`] and its like.
+pub fn train(
+    stream: &TokenStream,
+    valid: Option<(&TokenStream, u64)>,
+    vectors: Option<&[f32]>,
+    counts: &[u64],
+    options: &LmOptions,
+) -> Result<TrainedLm> {
+    options.validate()?;
+    let options = options.effective();
+    check_fit(stream, vectors, counts, &options)?;
+    let layout = Layout::new(stream.vocab_size(), &options);
+    let tree = match options.output {
+        Output::Huffman => Some(HuffmanTree::from_counts(counts)?),
+        _ => None,
+    };
+    let parameters = Parameters::new(layout, tree, vectors, &options);
+    Trainer::new(parameters, options).run(stream, valid)
+}
+
+/// Refuses data that the options do not fit.
+fn check_fit(
+    stream: &TokenStream,
+    vectors: Option<&[f32]>,
+    counts: &[u64],
+    options: &LmOptions,
+) -> Result<()> {
+    let (tokens, vocab_size) = (stream.len(), stream.vocab_size());
+    let usage = |message: String| Err(Error::Usage(message));
+    if tokens <= options.context {
+        return usage(format!(
+            "the text has {tokens} tokens, and a context of {} needs at least {}; \
+             give more text or a smaller --context",
+            options.context,
+            options.context + 1
+        ));
+    }
+    if vectors.is_some_and(|vectors| vectors.len() != vocab_size * options.dim) {
+        return usage(format!(
+            "the word vectors are not {vocab_size} rows of {}; train them with the same tokenizer \
+             and --dim",
+            options.dim
+        ));
+    }
+    if options.output == Output::Huffman && counts.len() != vocab_size {
+        return usage(format!(
+            "{} token counts do not fit a vocabulary of {vocab_size}",
+            counts.len()
+        ));
+    }
+    Ok(())
+}
+
+/// A run under way.
+struct Trainer {
+    parameters: Parameters,
+    gradient: Gradient,
+    optimiser: AdamW,
+    shards: Vec<Shard>,
+    options: LmOptions,
+    threads: usize,
+    step: u64,
+    loss: f64,
+    history: Vec<Evaluation>,
+    seconds: f64,
+}
+
+impl Trainer {
+    fn new(parameters: Parameters, options: LmOptions) -> Self {
+        let each = windows_of_a_shard(options.windows(), options.context);
+        let model = parameters.view();
+        let shards = options.windows().div_ceil(each);
+        let shards = (0..shards).map(|_| Shard::new(&model, each)).collect();
+        Self {
+            gradient: Gradient::new(&parameters.layout),
+            optimiser: AdamW::new(parameters.values.len()),
+            threads: options.threads(),
+            shards,
+            parameters,
+            options,
+            step: 0,
+            loss: f64::NAN,
+            history: Vec::new(),
+            seconds: 0.0,
+        }
+    }
+
+    fn run(
+        mut self,
+        stream: &TokenStream,
+        valid: Option<(&TokenStream, u64)>,
+    ) -> Result<TrainedLm> {
+        let mut schedule = Schedule::new(self.options.steps, self.options.minutes);
+        let mut windows = Windows::new(stream, self.options.context, self.options.seed);
+        let total = schedule.steps(0).unwrap_or(0) * self.step_tokens();
+        let progress = Progress::new("attention model", total, "tokens");
+        loop {
+            let steps = schedule.steps(self.step);
+            if steps == Some(self.step) {
+                break;
+            }
+            let rate = self.options.learning_rate * Schedule::rate(self.step, steps);
+            self.take_step(&mut windows, rate)?;
+            progress.advance(self.step_tokens())?;
+            if self.evaluation_is_due(steps) {
+                self.evaluate(valid, &progress)?;
+            }
+        }
+        progress.finish();
+        Ok(self.finish())
+    }
+
+    fn step_tokens(&self) -> u64 {
+        self.shards.iter().map(|s| s.inputs.len() as u64).sum()
+    }
+
+    fn take_step(&mut self, windows: &mut Windows<'_>, rate: f32) -> Result<()> {
+        let start = Instant::now();
+        self.fill_shards(windows);
+        self.update(rate)?;
+        self.seconds += start.elapsed().as_secs_f64();
+        self.step += 1;
+        Ok(())
+    }
+
+    fn fill_shards(&mut self, windows: &mut Windows<'_>) {
+        let context = self.options.context;
+        let mut ids = vec![0; context + 1];
+        for shard in &mut self.shards {
+            let rows = shard.inputs.chunks_exact_mut(context);
+            for (inputs, targets) in rows.zip(shard.targets.chunks_exact_mut(context)) {
+                windows.next_into(&mut ids);
+                inputs.copy_from_slice(&ids[..context]);
+                targets.copy_from_slice(&ids[1..]);
+            }
+        }
+    }
+
+    /// Losses, gradients and update for the batch in the shards.
+    fn update(&mut self, rate: f32) -> Result<()> {
+        let norm = self.compute_gradient();
+        if !norm.is_finite() {
+            let message = "training diverged; choose a smaller --learning-rate";
+            return Err(Error::Failed(message.into()));
+        }
+        let pace = Pace {
+            rate,
+            decay: self.options.weight_decay,
+            gradient_scale: (CLIP / norm.max(CLIP)) as f32,
+        };
+        let Self {
+            parameters,
+            gradient,
+            ..
+        } = self;
+        self.optimiser
+            .update(parameters, &gradient.values, pace, self.threads);
+        Ok(())
+    }
+
+    /// The gradient of the mean loss of the batch in the shards; returns its norm.
+    fn compute_gradient(&mut self) -> f64 {
+        let model = self.parameters.view();
+        let tokens = self.step_tokens();
+        let scale = 1.0 / tokens as f32;
+        let shards: Vec<&mut Shard> = self.shards.iter_mut().collect();
+        parallel::map(self.threads, shards, |shard| shard.run(&model, scale));
+        let losses = self.shards.iter().flat_map(|shard| &shard.losses);
+        let loss = losses.map(|loss| f64::from(*loss)).sum::<f64>() / tokens as f64;
+        self.loss = match self.loss.is_nan() {
+            true => loss,
+            false => self.loss + LOSS_DECAY * (loss - self.loss),
+        };
+        let Parameters { layout, tree, .. } = &self.parameters;
+        self.gradient
+            .collect(layout, tree.as_ref(), &self.shards, self.threads)
+    }
+
+    fn evaluation_is_due(&self, steps: Option<u64>) -> bool {
+        let every = match (self.options.eval_every, steps) {
+            (0, Some(steps)) => steps.div_ceil(10),
+            (0, None) => LmOptions::DEFAULT_STEPS / 10,
+            (every, _) => every,
+        };
+        self.step.is_multiple_of(every) || steps == Some(self.step)
+    }
+
+    fn evaluate(&mut self, valid: Option<(&TokenStream, u64)>, progress: &Progress) -> Result<()> {
+        let model = self.parameters.view();
+        let measure = |(stream, bytes)| bits_per_byte(&model, stream, bytes, self.threads);
+        let evaluation = Evaluation {
+            step: self.step,
+            train_loss: self.loss,
+            bits_per_byte: valid.map(measure).transpose()?,
+        };
+        let mut note = format!("step {}, loss {:.3}", self.step, self.loss);
+        if let Some(bits) = evaluation.bits_per_byte {
+            note += &format!(", held out {bits:.3} bits per byte");
+        }
+        progress.note(note);
+        self.history.push(evaluation);
+        Ok(())
+    }
+
+    fn finish(self) -> TrainedLm {
+        let tokens = self.step * self.step_tokens();
+        let options = LmOptions {
+            steps: Some(self.step),
+            minutes: None,
+            ..self.options
+        };
+        TrainedLm {
+            parameters: self.parameters,
+            options,
+            steps: self.step,
+            history: self.history,
+            tokens_per_second: tokens as f64 / self.seconds.max(1e-9),
+        }
+    }
+}

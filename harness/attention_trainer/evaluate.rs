@@ -1,0 +1,100 @@
+//! Bits per byte of a text that the model has not seen.
+//!
+//! Windows of `T` tokens at a stride of `T / 2`; each token is scored once, with at least `T / 2`
+//! tokens before it (but for the start of the text). The first token, which nothing precedes, costs
+//! `log2 V`. The bits are divided by the bytes of the text, so that vocabularies compare.
+
+use super::forward::Activations;
+use super::output_layer::losses;
+use crate::kernels::mat::MatRef;
+use crate::kernels::model::SeedRef;
+use crate::parallel;
+use crate::progress;
+use crate::token_stream::TokenStream;
+use crate::{Error, Result};
+
+/// Windows between two looks at the flags that stop the work.
+const BATCH: usize = 64;
+
+/// Bits that `model` needs for `stream`, divided by the `bytes` of its text.
+///
+/// # Errors
+/// [`Error::Usage`] when the stream's vocabulary is not the model's;
+/// [`Error::Interrupted`](crate::Error::Interrupted) and its like.
+pub fn bits_per_byte(
+    model: &SeedRef<'_>,
+    stream: &TokenStream,
+    bytes: u64,
+    threads: usize,
+) -> Result<f64> {
+    if stream.vocab_size() != model.vocab_size() {
+        let message = "the text was encoded with another vocabulary than the model's";
+        return Err(Error::Usage(message.into()));
+    }
+    if stream.is_empty() || bytes == 0 {
+        return Err(Error::Usage("there is no text to evaluate on".into()));
+    }
+    let mut nats = (model.vocab_size() as f64).ln();
+    let windows: Vec<Window> = windows(stream.len(), model.context()).collect();
+    for batch in windows.chunks(BATCH) {
+        progress::check()?;
+        let sums = parallel::map(threads, batch.to_vec(), |w| window_nats(model, stream, w));
+        nats += sums.iter().sum::<f64>();
+    }
+    Ok(nats / std::f64::consts::LN_2 / bytes as f64)
+}
+
+/// Tokens `start .. start + len` are read, and each predicts the one after it; the first `skip`
+/// predictions were scored by the window before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Window {
+    start: usize,
+    len: usize,
+    skip: usize,
+}
+
+/// The windows over a text of `tokens` tokens.
+fn windows(tokens: usize, context: usize) -> impl Iterator<Item = Window> {
+    let predictions = tokens.saturating_sub(1);
+    let stride = (context / 2).max(1);
+    let overlap = context - stride;
+    let starts = (0..predictions).step_by(stride);
+    starts.filter_map(move |start| {
+        let len = context.min(predictions - start);
+        let skip = if start == 0 { 0 } else { overlap };
+        (len > skip).then_some(Window { start, len, skip })
+    })
+}
+
+fn window_nats(model: &SeedRef<'_>, stream: &TokenStream, window: Window) -> f64 {
+    let Window { start, len, skip } = window;
+    let mut ids = vec![0; len + 1];
+    stream.read(start, &mut ids);
+    let mut activations = Activations::new(model, len);
+    activations.forward(model, &ids[..len]);
+    let h = MatRef::new(&activations.h, len, model.dim()).expect("made for it");
+    let scored = losses(model.output(), h.rows_from(skip, len), &ids[skip + 1..]);
+    scored.iter().map(|loss| f64::from(*loss)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_but_the_first_is_scored_once_after_half_a_window() {
+        for (tokens, context) in [(1000, 128), (1000, 7), (5, 128), (129, 128), (9, 1), (2, 1)] {
+            let mut scored = vec![0; tokens];
+            for Window { start, len, skip } in windows(tokens, context) {
+                assert!(len <= context);
+                for position in skip..len {
+                    scored[start + position + 1] += 1;
+                    assert!(start == 0 || position >= context / 2);
+                }
+            }
+            assert_eq!(scored[0], 0);
+            assert!(scored[1..].iter().all(|n| *n == 1), "{tokens}, {context}");
+        }
+        assert_eq!(windows(1, 8).count() + windows(0, 8).count(), 0);
+    }
+}

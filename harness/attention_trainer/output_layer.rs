@@ -1,0 +1,146 @@
+//! Losses of the output layer, and their gradients: softmax over a table, or a Huffman tree.
+
+use crate::kernels::blas1::{axpy, dot};
+use crate::kernels::huffman::HuffmanRef;
+use crate::kernels::mat::{MatMut, MatRef};
+use crate::kernels::matmul::{Accum, matmul, matmul_nt, matmul_workspace_len};
+use crate::kernels::model::{OutputRef, SeedRef};
+use crate::kernels::sigmoid::{SigmoidMethod, sigmoid_in_place, softplus_in_place};
+use crate::kernels::softmax::{cross_entropy, cross_entropy_in_place};
+
+/// Rows of logits that exist at a time when only losses are wanted.
+const LOSS_ROWS: usize = 128;
+
+/// What the output layer of one shard keeps for the gradient of its parameters.
+#[derive(Debug)]
+pub(super) struct OutputGradient {
+    /// Softmax: the gradient of every logit, `rows x V`.
+    pub(super) logits: Vec<f32>,
+    /// Tree: the gradient of the score of each node on the rows' paths, one after another.
+    pub(super) scores: Vec<f32>,
+    scratch: Vec<f32>,
+}
+
+impl OutputGradient {
+    /// Room for `rows` tokens.
+    pub(super) fn new(model: &SeedRef<'_>, rows: usize) -> Self {
+        let (vocab_size, d) = (model.vocab_size(), model.dim());
+        let (logits, scratch) = match model.output() {
+            OutputRef::Table(_) => {
+                let forward = matmul_workspace_len(rows, vocab_size, d);
+                let backward = matmul_workspace_len(rows, d, vocab_size);
+                (rows * vocab_size, forward.max(backward))
+            }
+            OutputRef::Tree { .. } => (0, 0),
+        };
+        Self {
+            logits: vec![0.0; logits],
+            scores: Vec::new(),
+            scratch: vec![0.0; scratch],
+        }
+    }
+
+    /// Losses of the targets in nats, and the gradient of `scale * sum of losses` with respect to
+    /// the hidden vectors (`dh`) and scores (kept).
+    pub(super) fn forward_backward(
+        &mut self,
+        output: OutputRef<'_>,
+        h: MatRef<'_>,
+        targets: &[u32],
+        scale: f32,
+        losses: &mut [f32],
+        dh: &mut [f32],
+    ) {
+        match output {
+            OutputRef::Table(u) => self.softmax(u, h, targets, scale, losses, dh),
+            OutputRef::Tree { thetas, tree } => {
+                self.scores.clear();
+                dh.fill(0.0);
+                let rows = targets
+                    .iter()
+                    .zip(losses)
+                    .zip(dh.chunks_exact_mut(h.cols()));
+                for (row, ((target, loss), dh)) in rows.enumerate() {
+                    let x = h.row(row);
+                    *loss = walk(tree, thetas, *target, x, scale, dh, &mut self.scores);
+                }
+            }
+        }
+    }
+
+    fn softmax(
+        &mut self,
+        u: MatRef<'_>,
+        h: MatRef<'_>,
+        targets: &[u32],
+        scale: f32,
+        losses: &mut [f32],
+        dh: &mut [f32],
+    ) {
+        let (rows, vocab_size) = (h.rows(), u.rows());
+        let mut logits = MatMut::new(&mut self.logits, rows, vocab_size).expect("made for it");
+        let dh = MatMut::new(dh, rows, h.cols()).expect("made for it");
+        let scratch = &mut self.scratch;
+        matmul_nt(logits.reborrow(), h, u, Accum::Replace, scratch).expect("shapes fit");
+        cross_entropy_in_place(logits.reborrow(), targets, scale, losses).expect("shapes fit");
+        matmul(dh, logits.as_ref(), u, Accum::Replace, scratch).expect("shapes fit");
+    }
+}
+
+/// One token's path: returns its loss, adds to `dh`, appends a gradient a node to `scores`.
+fn walk(
+    tree: HuffmanRef<'_>,
+    thetas: MatRef<'_>,
+    target: u32,
+    x: &[f32],
+    scale: f32,
+    dh: &mut [f32],
+    scores: &mut Vec<f32>,
+) -> f32 {
+    let (path, code) = tree.path(target);
+    let start = scores.len();
+    let mut losses = [0.0; crate::kernels::huffman::MAX_CODE_LEN];
+    for (i, node) in path.iter().enumerate() {
+        let score = dot(thetas.row(*node as usize), x).expect("equal widths");
+        scores.push(score);
+        losses[i] = if code >> i & 1 == 1 { -score } else { score };
+    }
+    let scores = &mut scores[start..];
+    sigmoid_in_place(SigmoidMethod::Polynomial, scores);
+    for (i, (score, node)) in scores.iter_mut().zip(path).enumerate() {
+        *score = scale * (*score - (code >> i & 1) as f32);
+        axpy(*score, thetas.row(*node as usize), dh).expect("equal widths");
+    }
+    let losses = &mut losses[..path.len()];
+    softplus_in_place(losses);
+    losses.iter().sum()
+}
+
+/// `-ln p(target)` of every row, in nats.
+pub(super) fn losses(output: OutputRef<'_>, h: MatRef<'_>, targets: &[u32]) -> Vec<f32> {
+    let mut losses = vec![0.0; targets.len()];
+    match output {
+        OutputRef::Table(u) => {
+            let rows = LOSS_ROWS.min(h.rows());
+            let mut logits = vec![0.0; rows * u.rows()];
+            let mut scratch = vec![0.0; matmul_workspace_len(rows, u.rows(), h.cols())];
+            let blocks = targets.chunks(LOSS_ROWS).zip(losses.chunks_mut(LOSS_ROWS));
+            for (block, (targets, losses)) in blocks.enumerate() {
+                let h = h.rows_from(block * LOSS_ROWS, LOSS_ROWS);
+                let logits = &mut logits[..h.rows() * u.rows()];
+                let mut logits = MatMut::new(logits, h.rows(), u.rows()).expect("made for it");
+                matmul_nt(logits.reborrow(), h, u, Accum::Replace, &mut scratch)
+                    .expect("shapes fit");
+                cross_entropy(logits.as_ref(), targets, losses).expect("shapes fit");
+            }
+        }
+        OutputRef::Tree { thetas, tree } => {
+            for (row, (target, loss)) in targets.iter().zip(&mut losses).enumerate() {
+                *loss = -tree
+                    .log_probability(*target, h.row(row), thetas)
+                    .expect("shapes fit");
+            }
+        }
+    }
+    losses
+}

@@ -1,1 +1,0 @@
-//! Writes and maps `model.barelm`.

@@ -1,0 +1,261 @@
+use super::*;
+use crate::attention_trainer::{LmOptions, train};
+use crate::kernels::format::FormatProblem;
+use crate::kernels::sample::Sampling;
+use crate::output::write_file;
+use crate::token_stream::TokenStream;
+use crate::tokenizer::{HarnessPattern, MergeRule, Pattern, Vocabulary};
+use std::sync::OnceLock;
+
+const TEXT: &str = "she sells sea shells by the sea shore. ";
+
+fn tokenizer() -> Tokenizer {
+    let tokens = (0..=255u8).map(|byte| vec![byte]).collect();
+    Tokenizer::from_vocabulary(&Vocabulary {
+        tokens,
+        merges: Vec::new(),
+        specials: Vec::new(),
+        pattern: HarnessPattern::Known(Pattern::Gpt2),
+        rule: MergeRule::PairRank,
+    })
+    .unwrap()
+}
+
+fn trained(output: Output) -> TrainedLm {
+    let text = TEXT.repeat(20);
+    let tokenizer = tokenizer();
+    let stream = TokenStream::from_ids(tokenizer.encode(text.as_bytes()), 256);
+    let options = LmOptions {
+        dim: 16,
+        heads: 2,
+        context: 16,
+        batch_tokens: 128,
+        steps: Some(60),
+        learning_rate: 0.05,
+        output,
+        ..LmOptions::default()
+    };
+    train(&stream, None, None, &stream.counts(), &options).unwrap()
+}
+
+/// The bytes of a model file with a Huffman tree.
+fn sample_file() -> &'static [u8] {
+    static FILE: OnceLock<Vec<u8>> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        save(&trained(Output::Huffman), folder.path());
+        std::fs::read(folder.path().join(FILE_NAME)).unwrap()
+    })
+}
+
+fn save(lm: &TrainedLm, folder: &Path) {
+    let origin = Origin {
+        corpus_bytes: 780,
+        corpus_hash: 5,
+    };
+    let vectors = vec![0.5; 256 * 3];
+    save_model(
+        folder.join(FILE_NAME),
+        lm,
+        &tokenizer(),
+        origin,
+        Some(&vectors),
+    )
+    .unwrap();
+}
+
+/// A copy of a file at an aligned address.
+struct Aligned(Vec<u64>, usize);
+
+impl Aligned {
+    fn new(bytes: &[u8]) -> Self {
+        let mut words = vec![0_u64; bytes.len() / 8 + 16];
+        let start = words.as_ptr().align_offset(64) * 8;
+        bytemuck::cast_slice_mut(&mut words)[start..start + bytes.len()].copy_from_slice(bytes);
+        Self(words, start)
+    }
+
+    fn bytes(&mut self, len: usize) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.0)[self.1..self.1 + len]
+    }
+}
+
+#[test]
+fn a_saved_model_predicts_as_the_trained_one() {
+    for output in [Output::Softmax, Output::Tied, Output::Huffman] {
+        let lm = trained(output);
+        let folder = tempfile::tempdir().unwrap();
+        save(&lm, folder.path());
+        let file = ModelFile::open(folder.path()).unwrap();
+        let model = file.model().unwrap();
+        let config = model.config();
+        assert_eq!(
+            (config.vocab_size, config.steps, config.corpus_hash),
+            (256, 60, 5)
+        );
+        assert_eq!(
+            model.vectors().map(|v| (v.rows(), v.cols())),
+            Some((256, 3))
+        );
+        for (saved, trained) in model.seed().tables().iter().zip(lm.model().tables()) {
+            assert_eq!(saved.data(), trained.data());
+        }
+        let text = TEXT.repeat(3);
+        let evaluated = evaluate_text(&file, text.as_bytes(), 1).unwrap();
+        let stream = TokenStream::from_ids(file.tokenizer().encode(text.as_bytes()), 256);
+        let bytes = text.len() as u64;
+        let direct = crate::attention_trainer::bits_per_byte(&lm.model(), &stream, bytes, 2);
+        assert_eq!(evaluated.bits_per_byte, direct.unwrap());
+        assert_eq!(evaluated.bytes, bytes);
+    }
+}
+
+#[test]
+fn equal_runs_give_equal_files() {
+    let folder = tempfile::tempdir().unwrap();
+    save(&trained(Output::Huffman), folder.path());
+    assert_eq!(
+        std::fs::read(folder.path().join(FILE_NAME)).unwrap(),
+        sample_file()
+    );
+}
+
+#[test]
+fn a_model_that_learnt_a_sentence_goes_on_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other name");
+    write_file(&path, sample_file()).unwrap();
+    let file = ModelFile::open(&path).unwrap();
+    let best = predict_text(&file, b"she sells sea shell", 3).unwrap();
+    assert_eq!((best.len(), &best[0].token[..]), (3, &b"s"[..]));
+    assert!(best[0].probability > 0.5 && best[0].probability > best[1].probability);
+    let greedy = Sampling {
+        temperature: 0.0,
+        ..Sampling::default()
+    };
+    let mut streamed = Vec::new();
+    let text = generate_text(&file, b"she sells s", 4, &greedy, 1, |token| {
+        streamed.extend_from_slice(token);
+        Ok(())
+    });
+    assert_eq!(text.unwrap(), streamed);
+    assert_eq!(streamed.len(), 4);
+    let drawn =
+        |seed| generate_text(&file, b"", 30, &Sampling::default(), seed, |_| Ok(())).unwrap();
+    assert_eq!(drawn(1), drawn(1));
+    assert_ne!(drawn(1), drawn(2));
+    let absurd = Sampling {
+        temperature: f32::NAN,
+        ..Sampling::default()
+    };
+    let error = generate_text(&file, b"s", 1, &absurd, 1, |_| Ok(())).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[test]
+fn truncated_and_flipped_files_are_refused() {
+    let file = sample_file();
+    let mut copy = Aligned::new(file);
+    let mut workspace = vec![0; ModelRef::check_workspace_len(copy.bytes(file.len())).unwrap()];
+    assert!(ModelRef::new_checked(copy.bytes(file.len()), &mut workspace).is_ok());
+    assert!(ModelRef::new_checked(copy.bytes(file.len()), &mut []).is_err());
+    for len in (0..file.len())
+        .step_by(97)
+        .chain(file.len() - 3..file.len())
+    {
+        assert!(
+            ModelRef::new_checked(copy.bytes(len), &mut workspace).is_err(),
+            "{len}"
+        );
+    }
+    // Every bit of the head, then one bit every now and then.
+    for at in (0..640).chain((640..file.len()).step_by(53)) {
+        let bytes = copy.bytes(file.len());
+        bytes[at] ^= 1 << (at % 8);
+        assert!(
+            ModelRef::new_checked(bytes, &mut workspace).is_err(),
+            "byte {at}"
+        );
+        copy.bytes(file.len())[at] = file[at];
+    }
+}
+
+/// A file whose section `name` was changed and whose checksums are right all the same.
+fn forged(name: &[u8; 8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let file = sample_file();
+    let mut copy = Aligned::new(file);
+    let container = crate::kernels::format::Container::new(copy.bytes(file.len()), &KIND).unwrap();
+    let names = table_names(file);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("forged");
+    let mut writer = ContainerWriter::create(&path, &KIND, names.len()).unwrap();
+    for section in &names {
+        let mut payload = container.section::<u8>(section).unwrap().to_vec();
+        if section == name {
+            change(&mut payload);
+        }
+        writer.section(section, &payload).unwrap();
+    }
+    writer.finish().unwrap();
+    std::fs::read(path).unwrap()
+}
+
+fn table_names(file: &[u8]) -> Vec<[u8; 8]> {
+    let count = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
+    let entries = file[64..].chunks(32).take(count);
+    entries
+        .map(|entry| entry[..8].try_into().unwrap())
+        .collect()
+}
+
+#[test]
+fn forged_content_with_right_checksums_is_refused() {
+    let refused = |name: &[u8; 8], change: &dyn Fn(&mut Vec<u8>)| {
+        let file = forged(name, change);
+        let mut copy = Aligned::new(&file);
+        let result = ModelRef::new_checked(copy.bytes(file.len()), &mut vec![0; 1000]);
+        let Err(ModelError::Format(error)) = result else {
+            panic!("{name:?}: {result:?}");
+        };
+        assert_eq!(error.problem, FormatProblem::Content, "{name:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.barelm");
+        write_file(&path, &file).unwrap();
+        assert_eq!(ModelFile::open(&path).unwrap_err().exit_code(), 3);
+    };
+    let nan = |at: usize| {
+        move |payload: &mut Vec<u8>| payload[4 * at..][..4].copy_from_slice(&f32::NAN.to_le_bytes())
+    };
+    for name in &sections::TABLES {
+        refused(name, &nan(17));
+        refused(name, &|payload| payload.truncate(payload.len() - 4));
+    }
+    refused(&sections::THETAS, &nan(0));
+    refused(&sections::BIAS, &|p| {
+        p[..4].copy_from_slice(&f32::INFINITY.to_le_bytes())
+    });
+    refused(&sections::VECTORS, &nan(700));
+    refused(&sections::SETTINGS, &|payload| payload[0] = 0xff);
+    refused(&sections::TREE[0], &|payload| payload[4] ^= 1);
+    refused(&sections::TREE[1], &|payload| payload[8] ^= 1);
+    refused(&sections::TREE[2], &|payload| payload[0] ^= 1);
+    // Sizes of the configuration: vocabulary, width, heads, context.
+    for word in 1..5 {
+        for value in [0, 3, u64::MAX, u64::MAX / 2 + 1] {
+            refused(&sections::CONFIG, &|payload| {
+                payload[8 * word..][..8].copy_from_slice(&u64::to_le_bytes(value));
+            });
+        }
+    }
+}
+
+#[test]
+fn tokenizer_and_vectors_of_another_vocabulary_are_not_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m");
+    let lm = trained(Output::Tied);
+    let vectors = [0.0; 3];
+    let error = save_model(&path, &lm, &tokenizer(), Origin::default(), Some(&vectors));
+    assert_eq!(error.unwrap_err().exit_code(), 2);
+    assert!(!path.exists());
+}

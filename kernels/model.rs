@@ -1,1 +1,0 @@
-//! A model file, checked once, that predicts and generates.

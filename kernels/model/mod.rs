@@ -1,0 +1,300 @@
+//! A model file, checked once, that predicts and generates.
+//!
+//! | section | content |
+//! |---|---|
+//! | `config` | [`ModelConfig`], 64-bit words |
+//! | `settings` | the run's settings, JSON, for people and tools |
+//! | `tok.*` | the tokenizer, see [`bpe::sections`](crate::bpe::sections) |
+//! | `seed.q`, `seed.k`, `seed.v` | queries, keys, values: `V x d` |
+//! | `seed.u` | the output's own table, `V x d` |
+//! | `seed.b` | position bias, `heads x context` |
+//! | `seed.t` | parameters of the tree's inner nodes, `V - 1 x d` |
+//! | `huff.off`, `huff.nod`, `huff.cod` | the tree, see [`huffman`](crate::huffman) |
+//! | `vectors` | the word vectors of the run, `V x d'`, if kept |
+//!
+//! [`ModelRef::new_checked`] reads the whole file once; after that, predicting allocates nothing
+//! and cannot fail but for buffers that are too small.
+
+mod config;
+mod seed;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use config::{ModelConfig, OutputKind};
+pub use seed::{OutputRef, SeedRef};
+pub use session::Session;
+
+use crate::bpe::TokenizerRef;
+use crate::bpe::sections::Tables;
+use crate::error::{BufferTooSmall, KernelError};
+use crate::format::{Container, FormatError, FormatProblem};
+use crate::huffman::{self, HuffmanError, HuffmanRef};
+use crate::mat::MatRef;
+use core::fmt;
+
+/// Kind of a model file.
+pub const KIND: [u8; 8] = *b"model\0\0\0";
+
+/// Names of the sections.
+pub mod sections {
+    /// Shape and origin.
+    pub const CONFIG: [u8; 8] = *b"config\0\0";
+    /// Settings as JSON.
+    pub const SETTINGS: [u8; 8] = *b"settings";
+    /// Queries, keys, values.
+    pub const TABLES: [[u8; 8]; 3] = [*b"seed.q\0\0", *b"seed.k\0\0", *b"seed.v\0\0"];
+    /// The output's own table.
+    pub const OUTPUT: [u8; 8] = *b"seed.u\0\0";
+    /// Position bias.
+    pub const BIAS: [u8; 8] = *b"seed.b\0\0";
+    /// Parameters of the tree.
+    pub const THETAS: [u8; 8] = *b"seed.t\0\0";
+    /// Offsets, nodes and codes of the tree.
+    pub const TREE: [[u8; 8]; 3] = [*b"huff.off", *b"huff.nod", *b"huff.cod"];
+    /// Word vectors.
+    pub const VECTORS: [u8; 8] = *b"vectors\0";
+}
+
+/// Why a file is not a model that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelError {
+    /// The file is damaged, of another kind, or contradicts itself.
+    Format(FormatError),
+    /// The caller's workspace is too small.
+    Buffer(BufferTooSmall),
+}
+
+impl fmt::Display for ModelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Format(e) => e.fmt(f),
+            Self::Buffer(e) => e.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ModelError {}
+
+impl From<FormatError> for ModelError {
+    fn from(e: FormatError) -> Self {
+        Self::Format(e)
+    }
+}
+
+/// A model in a file's bytes: mapped on a host, in flash on a device.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelRef<'a> {
+    config: ModelConfig,
+    settings: &'a str,
+    tokenizer: TokenizerRef<'a>,
+    seed: SeedRef<'a>,
+    vectors: Option<MatRef<'a>>,
+}
+
+impl<'a> ModelRef<'a> {
+    /// Checks everything: structure, checksums, shapes against each other, that every parameter is
+    /// a finite number, the tokenizer, and the tree.
+    ///
+    /// `bytes` start at a multiple of 64; `workspace` is scratch of
+    /// [`ModelRef::check_workspace_len`].
+    ///
+    /// # Errors
+    /// [`ModelError`] with what is wrong and where.
+    ///
+    /// # Example
+    /// ```
+    /// use barelm_kernels::model::ModelRef;
+    /// assert!(ModelRef::new_checked(b"not a model", &mut []).is_err());
+    /// ```
+    pub fn new_checked(bytes: &'a [u8], workspace: &mut [u32]) -> Result<Self, ModelError> {
+        let file = Container::new(bytes, &KIND)?;
+        file.verify()?;
+        TokenizerRef::new(&file)?;
+        let model = Self::new(&file)?;
+        model.check_numbers(&file)?;
+        model.check_tree(&file, workspace)?;
+        Ok(model)
+    }
+
+    /// A file that [`ModelRef::new_checked`] passed before: structure and shapes alone are looked
+    /// at, at a cost that does not grow with the file.
+    ///
+    /// Any other file may predict nonsense, but nothing panics.
+    ///
+    /// # Errors
+    /// [`FormatError`] with what is wrong and where.
+    pub fn reopen(bytes: &'a [u8]) -> Result<Self, FormatError> {
+        Self::new(&Container::new(bytes, &KIND)?)
+    }
+
+    /// Words of workspace that [`ModelRef::new_checked`] needs for a file; 0 without a tree.
+    ///
+    /// # Errors
+    /// [`FormatError`] when the structure of the file is wrong.
+    pub fn check_workspace_len(bytes: &[u8]) -> Result<usize, FormatError> {
+        let config = read_config(&Container::new(bytes, &KIND)?)?;
+        Ok(match config.output {
+            OutputKind::Tree => huffman::check_workspace_len(config.vocab_size),
+            _ => 0,
+        })
+    }
+
+    fn new(file: &Container<'a>) -> Result<Self, FormatError> {
+        let config = read_config(file)?;
+        let tokenizer = TokenizerRef::from_tables(Tables::from_sections(file)?);
+        if tokenizer.vocab_size() != config.vocab_size {
+            return Err(content(file, &sections::CONFIG));
+        }
+        let settings = core::str::from_utf8(file.section(&sections::SETTINGS)?);
+        Ok(Self {
+            config,
+            settings: settings.map_err(|_| content(file, &sections::SETTINGS))?,
+            tokenizer,
+            seed: read_seed(file, &config)?,
+            vectors: read_vectors(file, &config)?,
+        })
+    }
+
+    fn check_numbers(&self, file: &Container<'_>) -> Result<(), FormatError> {
+        let tables = [
+            sections::OUTPUT,
+            sections::BIAS,
+            sections::THETAS,
+            sections::VECTORS,
+        ];
+        for name in sections::TABLES.iter().chain(&tables) {
+            let numbers = if file.has(name) {
+                file.section::<f32>(name)?
+            } else {
+                &[]
+            };
+            if !numbers.iter().all(|x| x.is_finite()) {
+                return Err(content(file, name));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_tree(&self, file: &Container<'_>, workspace: &mut [u32]) -> Result<(), ModelError> {
+        let OutputRef::Tree { tree, .. } = self.seed.output() else {
+            return Ok(());
+        };
+        match HuffmanRef::new_checked(tree.offsets(), tree.nodes(), tree.codes(), workspace) {
+            Ok(_) => Ok(()),
+            Err(HuffmanError::Buffer(e)) => Err(ModelError::Buffer(e)),
+            Err(_) => Err(content(file, &sections::TREE[1]).into()),
+        }
+    }
+
+    /// Shape and origin.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The run's settings, JSON.
+    pub fn settings(&self) -> &'a str {
+        self.settings
+    }
+
+    /// The tokenizer that the model was trained with.
+    pub fn tokenizer(&self) -> &TokenizerRef<'a> {
+        &self.tokenizer
+    }
+
+    /// The tables.
+    pub fn seed(&self) -> &SeedRef<'a> {
+        &self.seed
+    }
+
+    /// The word vectors of the run, one row a token, if the file keeps them.
+    pub fn vectors(&self) -> Option<MatRef<'a>> {
+        self.vectors
+    }
+
+    /// Elements of workspace that [`ModelRef::predict`] and a [`Session`] need.
+    pub fn session_workspace_len(&self) -> usize {
+        self.seed.session_workspace_len()
+    }
+
+    /// Logits of the token that follows `context`, of which the last `config().context` count.
+    ///
+    /// # Errors
+    /// [`KernelError`]: a token outside the vocabulary, not one logit a token, or fewer elements of
+    /// workspace than [`ModelRef::session_workspace_len`].
+    pub fn predict(
+        &self,
+        context: &[u32],
+        logits: &mut [f32],
+        workspace: &mut [f32],
+    ) -> Result<(), KernelError> {
+        let mut session = Session::new(self.seed, workspace)?;
+        let start = context.len().saturating_sub(self.seed.context());
+        for token in context.get(start..).unwrap_or(&[]) {
+            session.push(*token)?;
+        }
+        session.logits(logits)
+    }
+}
+
+fn content(file: &Container<'_>, name: &[u8; 8]) -> FormatError {
+    FormatError::at(FormatProblem::Content, file.offset_of(name))
+}
+
+fn read_config(file: &Container<'_>) -> Result<ModelConfig, FormatError> {
+    let words = file.section(&sections::CONFIG)?;
+    ModelConfig::from_words(words).ok_or(content(file, &sections::CONFIG))
+}
+
+/// A section as a matrix.
+fn matrix<'a>(
+    file: &Container<'a>,
+    name: &[u8; 8],
+    rows: usize,
+    cols: usize,
+) -> Result<MatRef<'a>, FormatError> {
+    MatRef::new(file.section(name)?, rows, cols).map_err(|_| content(file, name))
+}
+
+fn read_seed<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<SeedRef<'a>, FormatError> {
+    let ModelConfig {
+        vocab_size,
+        dim,
+        heads,
+        context,
+        ..
+    } = *config;
+    let [q, k, v] = sections::TABLES;
+    let [q, k, v] = [q, k, v].map(|name| matrix(file, &name, vocab_size, dim));
+    let v = v?;
+    let output = match config.output {
+        OutputKind::Table => OutputRef::Table(matrix(file, &sections::OUTPUT, vocab_size, dim)?),
+        OutputKind::Tied => OutputRef::Table(v),
+        OutputKind::Tree => {
+            let [offsets, nodes, codes] = sections::TREE;
+            let (offsets, nodes) = (file.section(&offsets)?, file.section(&nodes)?);
+            OutputRef::Tree {
+                thetas: matrix(file, &sections::THETAS, vocab_size.saturating_sub(1), dim)?,
+                tree: HuffmanRef::new_unchecked(offsets, nodes, file.section(&codes)?),
+            }
+        }
+    };
+    let bias = match config.bias {
+        true => Some(matrix(file, &sections::BIAS, heads, context)?),
+        false => None,
+    };
+    SeedRef::new([q?, k?, v], bias, output, heads, context)
+        .map_err(|_| content(file, &sections::CONFIG))
+}
+
+fn read_vectors<'a>(
+    file: &Container<'a>,
+    config: &ModelConfig,
+) -> Result<Option<MatRef<'a>>, FormatError> {
+    if !file.has(&sections::VECTORS) {
+        return Ok(None);
+    }
+    let len = file.section::<f32>(&sections::VECTORS)?.len();
+    let dim = len.checked_div(config.vocab_size).unwrap_or(0);
+    matrix(file, &sections::VECTORS, config.vocab_size, dim).map(Some)
+}
