@@ -38,8 +38,6 @@ const EXP: [f32; 6] = [
 /// `ln 2` to nine bits, and what is left of it.
 const LN_2: [f32; 2] = [0.693_359_4, -0.000_212_194_44];
 
-/// The number before -126: from here down `2^x` is not a normal number, and counts as 0.
-const EXP2_ZERO: f32 = (-126.0_f32).next_down();
 /// From here down `e^x` is not a normal number, and counts as 0.
 const EXP_ZERO: f32 = -87.336_55;
 /// Above this `e^x` is more than `f32` holds.
@@ -79,16 +77,17 @@ impl Kernel for Exp<'_> {
     }
 }
 
-/// `2^x` in each lane; relative error below 2e-7, 0 below `2^-126`, NaN for NaN.
-#[cfg_attr(not(test), expect(dead_code, reason = "tiled attention will use it"))]
+/// `2^x` in each lane for `x <= 128`, as online softmax needs it; relative error below 2e-7, 0
+/// below `2^-126.5`, NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp2_with<S: Simd>(simd: S, x: S::V) -> S::V {
-    // At 128 the polynomial is 1 and the exponent full: exactly infinity.
-    let cut = simd.min(x, simd.splat(128.0));
+    // At -127 the exponent is empty: exactly zero. The second operand, so that NaN stays.
+    let cut = simd.max(simd.splat(-127.0), x);
     let rounded = simd.add(cut, simd.splat(ROUNDER));
     let r = simd.sub(cut, simd.sub(rounded, simd.splat(ROUNDER)));
-    let y = simd.add_to_exponent(polynomial(simd, &EXP2, r), rounded);
-    zero_unless_above(simd, x, EXP2_ZERO, y)
+    // A product instead of added exponents: NaN stays NaN.
+    let power = simd.add_to_exponent(simd.splat(1.0), rounded);
+    simd.mul(polynomial(simd, &EXP2, r), power)
 }
 
 /// `e^x` in each lane; relative error below 2e-7, 0 below `2^-126`, NaN for NaN.
@@ -102,14 +101,8 @@ pub(crate) fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
     let y = simd.add_to_exponent(polynomial(simd, &EXP, r), rounded);
     let (largest, infinity) = (simd.splat(EXP_LARGEST), simd.splat(f32::INFINITY));
     let y = simd.select_gt(x, largest, infinity, y);
-    zero_unless_above(simd, x, EXP_ZERO, y)
-}
-
-/// `y` where `x > limit`; below it 0, and NaN where `x` is NaN.
-#[inline(always)]
-fn zero_unless_above<S: Simd>(simd: S, x: S::V, limit: f32, y: S::V) -> S::V {
     let zero_or_nan = simd.max(simd.splat(0.0), x);
-    simd.select_gt(x, simd.splat(limit), y, zero_or_nan)
+    simd.select_gt(x, simd.splat(EXP_ZERO), y, zero_or_nan)
 }
 
 /// Horner's rule, highest power first.
@@ -181,41 +174,37 @@ mod tests {
         });
     }
 
+    const NAN_WITH_PAYLOAD: f32 = f32::from_bits(0x7FC0_0155);
+
     #[test]
-    fn ends_of_the_range_are_zero_infinity_and_nan() {
-        let nan_with_payload = f32::from_bits(0x7FC0_0155);
-        let x = [
-            f32::NEG_INFINITY,
-            f32::MIN,
-            -1e4,
-            -150.0,
-            EXP2_ZERO,
-            -126.0,
-            0.0,
-            -0.0,
-            1e-40,
-            126.5,
-            127.999,
-            128.0,
-            1e4,
-            f32::INFINITY,
-            f32::NAN,
-            nan_with_payload,
-        ];
+    fn ends_of_the_range_of_exp_are_zero_infinity_and_nan() {
         on_every_backend(|backend| {
-            let (mut exp2, mut exp) = ([x], x);
-            backend.run(Exp2(&mut exp2));
-            backend.run(Exp { x: &mut exp });
-            let exp2 = exp2[0];
-            assert_eq!(exp2[..5], [0.0; 5]);
-            assert_eq!(exp[..6], [0.0; 6]);
-            assert_eq!(exp2[5], f32::MIN_POSITIVE);
-            assert_eq!((exp2[6], exp2[7], exp2[8]), (1.0, 1.0, 1.0));
-            assert_eq!((exp[6], exp[7], exp[8]), (1.0, 1.0, 1.0));
-            assert!(exp2[9] < exp2[10] && exp2[10] < f32::INFINITY);
-            assert_eq!(exp2[11..14], [f32::INFINITY; 3]);
-            assert_eq!(exp[11..14], [f32::INFINITY; 3]);
-            assert!(exp2[14..].iter().chain(&exp[14..]).all(|y| y.is_nan()));
+            let exp = |mut x: [f32; 4]| {
+                backend.run(Exp { x: &mut x });
+                x
+            };
+            let small = [f32::NEG_INFINITY, f32::MIN, -1e4, -87.34];
+            assert_eq!(exp(small), [0.0; 4]);
+            assert_eq!(exp([0.0, -0.0, 1e-40, -1e-40]), [1.0; 4]);
+            let large = [88.73, 1e4, f32::MAX, f32::INFINITY];
+            assert_eq!(exp(large), [f32::INFINITY; 4]);
+            let nan = [f32::NAN, -f32::NAN, NAN_WITH_PAYLOAD, f32::NAN];
+            assert!(exp(nan).iter().all(|y| y.is_nan()));
+        });
+    }
+
+    #[test]
+    fn ends_of_the_range_of_exp2_are_zero_infinity_and_nan() {
+        let small = [f32::NEG_INFINITY, f32::MIN, -1e4, -150.0, -127.0, -126.6];
+        on_every_backend(|backend| {
+            let mut x = [[f32::NAN; LANES]; 1];
+            x[0][..6].copy_from_slice(&small);
+            x[0][6..10].copy_from_slice(&[-126.0, 0.0, -0.0, 128.0]);
+            x[0][10] = NAN_WITH_PAYLOAD;
+            backend.run(Exp2(&mut x));
+            assert_eq!(x[0][..6], [0.0; 6]);
+            assert_eq!(x[0][6..10], [f32::MIN_POSITIVE, 1.0, 1.0, f32::INFINITY]);
+            assert!(x[0][10..].iter().all(|y| y.is_nan()));
         });
     }
 

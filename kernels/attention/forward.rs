@@ -1,23 +1,57 @@
-//! Outputs of attention for a block of queries.
+//! Outputs of attention, a block of queries at a time.
+//!
+//! The idea: lanes are queries. A block of queries is transposed once, scaled by `log2(e)`, so
+//! that everything that belongs to one query, its running maximum, its sum, its column of outputs,
+//! lives in one lane and every step is elementwise. Keys come in blocks of [`KEYS`]:
+//!
+//! ```text
+//! for each block of queries
+//!     maximum = lowest, sum = 0, O^T = 0
+//!     for each block of keys that any of them sees
+//!         S^T = K Q^T + bias, -inf where masked        tiles of rows of K
+//!         new = max(maximum, S^T)                      after the mask: the future has no say
+//!         P^T = 2^(S^T - new)
+//!         sum = sum 2^(maximum - new) + P^T
+//!         O^T = O^T 2^(maximum - new) + V^T P^T        tiles of columns of V
+//!     O = O^T / sum, transposed back
+//! ```
+//!
+//! This is online softmax (Milakov and Gimelshein) as FlashAttention tiles it. Blocks of keys are
+//! the same on every backend, for they fix the order of rounding; blocks of queries are not, for
+//! lanes do not touch each other.
 
 use super::AttentionInputs;
-use super::decode::attend_with;
+use super::pack::{
+    ALIGN_SLACK, align, carve, copy_lane, fill_bias_strip, strip_row, transpose_into,
+};
+use super::row::{self, Diagonal, Row, Stored};
+use super::tile::{AddColumnsTimes, RowsTimes};
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::MatMut;
-use crate::simd::{Kernel, Simd, dispatch};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
+use core::f32::consts::{LN_2, LOG2_E};
+
+/// Keys in a block.
+const KEYS: usize = 64;
+
+/// Lanes of the widest block of queries.
+const MAX_WIDTH: usize = 2 * LANES;
 
 /// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`.
+/// `dv`: `32 (d + dv + 67)`, whatever `n` and `m`; 24 KiB for heads of 64.
 pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
-    let _ = (n, d, dv);
-    m
+    let _ = (n, m);
+    let rows = d.saturating_add(dv).saturating_add(KEYS);
+    let strip = KEYS + MAX_WIDTH;
+    rows.saturating_mul(MAX_WIDTH)
+        .saturating_add(strip + ALIGN_SLACK)
 }
 
 /// `out = softmax(scores) V` and `log_sums[i] = ln sum_j e^(score[i][j])` over the keys seen.
 ///
 /// `out` is `n x dv`, `log_sums` holds `n` values (for
-/// [`attention_backward`](super::attention_backward)). A query that sees no key gets zeros and
-/// `-inf`.
+/// [`attention_backward`](super::attention_backward)). A query that sees no key, or only keys whose
+/// score is `-inf`, gets zeros and `-inf`.
 ///
 /// # Errors
 /// [`ShapeError`] when `out` or `log_sums` do not fit `inputs`; `BufferTooSmall` when `workspace`
@@ -73,10 +107,200 @@ pub(super) struct Forward<'a> {
 impl Kernel for Forward<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(mut self, simd: S) {
-        for (i, log_sum) in self.log_sums.iter_mut().enumerate() {
-            let out = self.out.row_mut(i);
-            *log_sum = attend_with(simd, out, &self.inputs, i, self.workspace);
+    fn run<S: Simd>(self, simd: S) {
+        if const { S::REGISTERS >= 32 } {
+            forward_with::<S, 8, 2>(simd, self);
+        } else if const { S::REGISTERS >= 8 } {
+            forward_with::<S, 4, 1>(simd, self);
+        } else {
+            forward_with::<S, 2, 1>(simd, self);
+        }
+    }
+}
+
+/// With tiles of `R` rows and `V` vectors.
+#[inline(always)]
+fn forward_with<S: Simd, const R: usize, const V: usize>(simd: S, mut forward: Forward<'_>) {
+    let inputs = forward.inputs;
+    let width = V * LANES;
+    let mut workspace = align(forward.workspace);
+    let mut block = Block::<S, V> {
+        inputs,
+        first: 0,
+        queries: row::rows_of(carve(&mut workspace, inputs.q.cols() * width)),
+        scores: row::rows_of(carve(&mut workspace, KEYS * width)),
+        outputs: row::rows_of(carve(&mut workspace, inputs.v.cols() * width)),
+        strip: carve(&mut workspace, KEYS + width),
+        max: row::splat(simd, 0.0),
+        sum: row::splat(simd, 0.0),
+        diagonal: Diagonal::new(simd, 0),
+    };
+    for (b, log_sums) in forward.log_sums.chunks_mut(width).enumerate() {
+        let first = b * width;
+        block.attend::<R>(simd, first, log_sums.len());
+        block.finish(simd, log_sums);
+        for lane in 0..log_sums.len() {
+            copy_lane(forward.out.row_mut(first + lane), block.outputs, lane);
+        }
+    }
+}
+
+/// A block of queries, one a lane, and what is known about each.
+struct Block<'a, S: Simd, const V: usize> {
+    inputs: AttentionInputs<'a>,
+    /// Index of the query in lane 0.
+    first: usize,
+    /// `Q^T`, scaled.
+    queries: &'a mut [Stored<V>],
+    /// `S^T`, then `P^T`.
+    scores: &'a mut [Stored<V>],
+    /// `O^T`.
+    outputs: &'a mut [Stored<V>],
+    strip: &'a mut [f32],
+    /// Running maximum of the scores.
+    max: Row<S, V>,
+    /// Running sum of `2^(score - max)`.
+    sum: Row<S, V>,
+    diagonal: Diagonal<S, V>,
+}
+
+/// Keys `start .. start + count`, of which every query of the block sees the first `clear`.
+#[derive(Clone, Copy)]
+struct Keys {
+    start: usize,
+    count: usize,
+    clear: usize,
+}
+
+impl<S: Simd, const V: usize> Block<'_, S, V> {
+    /// Queries `first .. first + count` against every key that one of them sees.
+    #[inline(always)]
+    fn attend<const R: usize>(&mut self, simd: S, first: usize, count: usize) {
+        let AttentionInputs {
+            q, k, mask, scale, ..
+        } = self.inputs;
+        transpose_into(self.queries, q.rows_from(first, count), LOG2_E * scale);
+        self.first = first;
+        self.outputs.fill([[0.0; LANES]; V]);
+        // Finite, so that no difference of maxima or of hidden scores is NaN.
+        self.max = row::splat(simd, f32::MIN);
+        self.sum = row::splat(simd, 0.0);
+        self.diagonal = Diagonal::new(simd, mask.offset().saturating_add(first));
+        let seen_by_all = mask.visible(first, k.rows());
+        let seen = mask.visible(first + count - 1, k.rows());
+        for start in (0..seen).step_by(KEYS) {
+            let count = KEYS.min(seen - start);
+            let clear = seen_by_all.saturating_sub(start).min(count);
+            let keys = Keys {
+                start,
+                count,
+                clear,
+            };
+            self.score::<R>(simd, keys);
+            let decay = self.exponentials(simd, keys);
+            self.add_values::<R>(simd, keys, decay);
+        }
+    }
+
+    /// `S^T = K Q^T + bias`, `-inf` where masked.
+    #[inline(always)]
+    fn score<const R: usize>(&mut self, simd: S, keys: Keys) {
+        let k = self.inputs.k.rows_from(keys.start, keys.count);
+        simd.call(RowsTimes::<R, V> {
+            a: k,
+            b: self.queries,
+            out: self.scores,
+        });
+        if self.inputs.bias.is_some() {
+            self.add_bias(simd, keys);
+        }
+        for (j, stored) in self
+            .scores
+            .iter_mut()
+            .enumerate()
+            .take(keys.count)
+            .skip(keys.clear)
+        {
+            let hidden = row::splat(simd, f32::NEG_INFINITY);
+            let scores = row::load(simd, stored);
+            let scores = self.diagonal.select(simd, keys.start + j, scores, hidden);
+            row::store(simd, scores, stored);
+        }
+    }
+
+    #[inline(always)]
+    fn add_bias(&mut self, simd: S, keys: Keys) {
+        let first = self.inputs.mask.offset().saturating_add(self.first);
+        fill_bias_strip(self.strip, &self.inputs, first, keys.start + KEYS - 1);
+        for (j, stored) in self.scores.iter_mut().enumerate().take(keys.count) {
+            if let Some(bias) = strip_row(self.strip, KEYS - 1 - j) {
+                let scores = row::add(simd, row::load(simd, stored), row::load(simd, bias));
+                row::store(simd, scores, stored);
+            }
+        }
+    }
+
+    /// Turns scores into `2^(score - max)` with the new maximum. Returns the factor by which
+    /// everything summed so far shrinks.
+    #[inline(always)]
+    fn exponentials(&mut self, simd: S, keys: Keys) -> Row<S, V> {
+        let scores = self.scores.get_mut(..keys.count).unwrap_or(&mut []);
+        let mut max = self.max;
+        for stored in scores.iter() {
+            max = row::max(simd, row::load(simd, stored), max);
+        }
+        let mut sums = [row::splat::<S, V>(simd, 0.0); 4];
+        for rows in scores.chunks_mut(4) {
+            for (sum, stored) in sums.iter_mut().zip(rows) {
+                let s = row::load(simd, stored);
+                let p = row::exp2_of_difference(simd, s, max);
+                *sum = row::add(simd, *sum, p);
+                row::store(simd, p, stored);
+            }
+        }
+        let decay = row::exp2_of_difference(simd, self.max, max);
+        let [s0, s1, s2, s3] = sums;
+        let sum = row::add(simd, row::add(simd, s0, s1), row::add(simd, s2, s3));
+        self.sum = row::add(simd, row::mul(simd, self.sum, decay), sum);
+        self.max = max;
+        decay
+    }
+
+    /// `O^T = O^T decay + V^T P^T`.
+    #[inline(always)]
+    fn add_values<const R: usize>(&mut self, simd: S, keys: Keys, decay: Row<S, V>) {
+        let mut stored = [[0.0; LANES]; V];
+        row::store(simd, decay, &mut stored);
+        simd.call(AddColumnsTimes::<R, V> {
+            a: self.inputs.v.rows_from(keys.start, keys.count),
+            b: self.scores.get(..keys.count).unwrap_or(&[]),
+            out: self.outputs,
+            decay: stored,
+            clear: keys.clear,
+            key: keys.start,
+            query: self.inputs.mask.offset().saturating_add(self.first),
+        });
+    }
+
+    /// `O^T / sum`, and the log-sums in nats.
+    #[inline(always)]
+    fn finish(&mut self, simd: S, log_sums: &mut [f32]) {
+        let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
+        let mut factor = self.sum;
+        for x in &mut factor {
+            // 0 where nothing was seen, NaN where the sum is.
+            *x = simd.select_gt(*x, zero, simd.div(one, *x), *x);
+        }
+        for stored in self.outputs.iter_mut() {
+            let sums = row::load(simd, stored);
+            row::store(simd, row::mul(simd, sums, factor), stored);
+        }
+        let (mut max, mut sum) = ([[0.0; LANES]; V], [[0.0; LANES]; V]);
+        row::store(simd, self.max, &mut max);
+        row::store(simd, self.sum, &mut sum);
+        let lanes = max.as_flattened().iter().zip(sum.as_flattened());
+        for (log_sum, (max, sum)) in log_sums.iter_mut().zip(lanes) {
+            *log_sum = LN_2 * (max + libm::log2f(*sum));
         }
     }
 }

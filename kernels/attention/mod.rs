@@ -16,8 +16,11 @@
 mod backward;
 mod decode;
 mod forward;
+mod pack;
+mod row;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 pub use backward::{AttentionGradients, attention_backward, attention_backward_workspace_len};
 pub use decode::{attend_one, attend_one_workspace_len};

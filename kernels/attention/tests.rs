@@ -294,7 +294,7 @@ fn no_position_sees_the_future_however_large_the_scores() {
                     other.v[first * (case.dv + GAP)..].fill(odd);
                     let (other_out, other_sums) = other.forward(backend);
                     let len = seen * (case.dv + GAP);
-                    assert_eq!(bits(&out[..len]), bits(&other_out[..len]));
+                    assert!(bits(&out[..len]) == bits(&other_out[..len]));
                     assert_eq!(bits(&log_sums[..seen]), bits(&other_sums[..seen]));
                 }
             }
@@ -328,7 +328,7 @@ fn a_row_does_not_depend_on_how_the_queries_are_partitioned() {
             part.mask = Mask::Causal { offset: start };
             part.q.drain(..start * (whole.d + GAP));
             let (part_out, part_sums) = part.forward(backend);
-            assert_eq!(bits(&part_out), bits(&out[start * (whole.dv + GAP)..]));
+            assert!(bits(&part_out) == bits(&out[start * (whole.dv + GAP)..]));
             assert_eq!(bits(&part_sums), bits(&log_sums[start..]));
         }
     });
@@ -432,7 +432,7 @@ fn results_are_bit_equal_within_a_class() {
                 let [dq, dk, dv, dbias] = case.backward(backend, &dout);
                 let got = [out, log_sums, dq, dk, dv, dbias].map(|x| bits(&x));
                 let class = &mut of_class[usize::from(backend.is_fused())];
-                assert_eq!(*class.get_or_insert(got.clone()), got);
+                assert!(*class.get_or_insert(got.clone()) == got);
             });
         }
     }

@@ -40,6 +40,17 @@ impl Simd for Avx2 {
     const REGISTERS: usize = 8;
 
     #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx2,fma")]
+        fn outlined<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` proves the features that `outlined` asks for.
+        unsafe { outlined(self, kernel) }
+    }
+
+    #[inline(always)]
     fn splat(self, x: f32) -> Pair {
         // SAFETY: `self` proves AVX2.
         let v = unsafe { _mm256_set1_ps(x) };

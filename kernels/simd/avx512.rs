@@ -42,6 +42,17 @@ impl Simd for Avx512 {
     const REGISTERS: usize = 32;
 
     #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        #[inline(never)]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        fn outlined<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: `self` proves the features that `outlined` asks for.
+        unsafe { outlined(self, kernel) }
+    }
+
+    #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         // SAFETY: `self` proves AVX-512 F.
         unsafe { _mm512_set1_ps(x) }

@@ -59,6 +59,9 @@ pub trait Simd: Copy {
     /// How many vectors the register file holds: kernels choose their tile by it.
     const REGISTERS: usize;
 
+    /// Runs a part of a kernel as a function of its own, with these instructions: an inner loop
+    /// that has all registers to itself. Worth it from some hundred operations up.
+    fn call<K: Kernel>(self, kernel: K) -> K::Output;
     /// `x` in every lane.
     fn splat(self, x: f32) -> Self::V;
     /// Reads sixteen values.

@@ -1,7 +1,7 @@
 //! The backend that every target has, over `wide`. Unfused: it never calls `wide`'s `mul_add`,
 //! which fuses on some targets and not on others.
 
-use super::{LANES, Simd};
+use super::{Kernel, LANES, Simd};
 use bytemuck::cast;
 use wide::{f32x16, u32x16};
 
@@ -14,6 +14,11 @@ impl Simd for Portable {
     const NAME: &'static str = "portable";
     const FUSED: bool = false;
     const REGISTERS: usize = 4;
+
+    #[inline(never)]
+    fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        kernel.run(self)
+    }
 
     #[inline(always)]
     fn splat(self, x: f32) -> f32x16 {

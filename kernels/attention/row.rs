@@ -1,0 +1,133 @@
+//! `V` vectors side by side: one key's (or one column's) values for every query of a block.
+//!
+//! Loops instead of closures: a closure is compiled without the backend's instructions unless the
+//! compiler happens to inline it.
+
+use crate::exp::exp2_with;
+use crate::simd::{LANES, Simd};
+
+/// `V` vectors in registers.
+pub(super) type Row<S, const V: usize> = [<S as Simd>::V; V];
+
+/// `V` vectors in memory.
+pub(super) type Stored<const V: usize> = [[f32; LANES]; V];
+
+/// A block of queries' buffer as rows of `V` vectors.
+#[inline(always)]
+pub(super) fn rows_of<const V: usize>(buffer: &mut [f32]) -> &mut [Stored<V>] {
+    buffer.as_chunks_mut().0.as_chunks_mut().0
+}
+
+/// `x` in every lane.
+#[inline(always)]
+pub(super) fn splat<S: Simd, const V: usize>(simd: S, x: f32) -> Row<S, V> {
+    [simd.splat(x); V]
+}
+
+/// Reads a row.
+#[inline(always)]
+pub(super) fn load<S: Simd, const V: usize>(simd: S, stored: &Stored<V>) -> Row<S, V> {
+    let mut row = splat(simd, 0.0);
+    for (x, stored) in row.iter_mut().zip(stored) {
+        *x = simd.load(stored);
+    }
+    row
+}
+
+/// Writes a row.
+#[inline(always)]
+pub(super) fn store<S: Simd, const V: usize>(simd: S, row: Row<S, V>, stored: &mut Stored<V>) {
+    for (x, stored) in row.into_iter().zip(stored) {
+        simd.store(x, stored);
+    }
+}
+
+/// `a + b`.
+#[inline(always)]
+pub(super) fn add<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, V>) -> Row<S, V> {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = simd.add(*a, b);
+    }
+    a
+}
+
+/// `a b`.
+#[inline(always)]
+pub(super) fn mul<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, V>) -> Row<S, V> {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = simd.mul(*a, b);
+    }
+    a
+}
+
+/// `max(a, b)`, and `b` where `a` is NaN.
+#[inline(always)]
+pub(super) fn max<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, V>) -> Row<S, V> {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = simd.max(*a, b);
+    }
+    a
+}
+
+/// `factor a + sum`.
+#[inline(always)]
+pub(super) fn mul_add<S: Simd, const V: usize>(
+    simd: S,
+    factor: f32,
+    a: Row<S, V>,
+    mut sum: Row<S, V>,
+) -> Row<S, V> {
+    let factor = simd.splat(factor);
+    for (sum, a) in sum.iter_mut().zip(a) {
+        *sum = simd.mul_add(factor, a, *sum);
+    }
+    sum
+}
+
+/// `2^(a - b)` for `a <= b`.
+#[inline(always)]
+pub(super) fn exp2_of_difference<S: Simd, const V: usize>(
+    simd: S,
+    mut a: Row<S, V>,
+    b: Row<S, V>,
+) -> Row<S, V> {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = exp2_with(simd, simd.sub(*a, b));
+    }
+    a
+}
+
+/// Which lanes see a key: lanes are queries at the positions `first, first + 1, ...`.
+#[derive(Clone, Copy)]
+pub(super) struct Diagonal<S: Simd, const V: usize> {
+    lanes: Row<S, V>,
+    first: usize,
+}
+
+impl<S: Simd, const V: usize> Diagonal<S, V> {
+    #[inline(always)]
+    pub(super) fn new(simd: S, first: usize) -> Self {
+        let mut lanes = splat(simd, 0.0);
+        for (v, lanes) in lanes.iter_mut().enumerate() {
+            *lanes = simd.load(&core::array::from_fn(|i| (v * LANES + i) as f32));
+        }
+        Self { lanes, first }
+    }
+
+    /// `seen` in the lanes that see key `j`, `hidden` in the others.
+    #[inline(always)]
+    pub(super) fn select(
+        &self,
+        simd: S,
+        j: usize,
+        mut seen: Row<S, V>,
+        hidden: Row<S, V>,
+    ) -> Row<S, V> {
+        // Lane i sees key j when i >= j - first; half a lane less makes that `>`.
+        let limit = simd.splat(j.saturating_sub(self.first) as f32 - 0.5);
+        for ((seen, hidden), lane) in seen.iter_mut().zip(hidden).zip(self.lanes) {
+            *seen = simd.select_gt(lane, limit, *seen, hidden);
+        }
+        seen
+    }
+}

@@ -1,0 +1,211 @@
+//! The products of attention, a tile at a time: `R` rows of `V` vectors that stay in registers.
+//!
+//! The left operand's elements are broadcast straight from row-major memory, so keys and values
+//! are never packed. The right operand is read `V` vectors at a time, once for `R` rows. Every
+//! element of a result is one chain of multiply-adds in the order of the steps, so its bits depend
+//! neither on the shape of the tile nor on the backend (within a rounding class).
+
+use super::row::{self, Diagonal, Row, Stored};
+use crate::mat::MatRef;
+use crate::simd::{Kernel, Simd};
+
+/// `R` rows of `V` vectors.
+type Tile<S, const R: usize, const V: usize> = [Row<S, V>; R];
+
+/// `out = a b`: the sums run along the rows of `a`.
+///
+/// `out` is written in tiles of `R` rows; past the rows of `a` it repeats the last.
+pub(super) struct RowsTimes<'a, const R: usize, const V: usize> {
+    pub(super) a: MatRef<'a>,
+    pub(super) b: &'a [Stored<V>],
+    pub(super) out: &'a mut [Stored<V>],
+}
+
+impl<const R: usize, const V: usize> Kernel for RowsTimes<'_, R, V> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (tiles, _) = self.out.as_chunks_mut::<R>();
+        for (t, out) in tiles.iter_mut().take(self.a.rows().div_ceil(R)).enumerate() {
+            let rows = tile_of_rows(self.a, t * R);
+            store(simd, rows_times::<S, R, V>(simd, rows, self.b), out);
+        }
+    }
+}
+
+/// `R` rows from `first` on; past the last that repeats.
+#[inline(always)]
+fn tile_of_rows<const R: usize>(a: MatRef<'_>, first: usize) -> [&[f32]; R] {
+    let last = a.rows().saturating_sub(1);
+    core::array::from_fn(|r| a.row(last.min(first + r)))
+}
+
+/// `sum_k rows[r][k] b[k]`.
+#[inline(always)]
+fn rows_times<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    rows: [&[f32]; R],
+    b: &[Stored<V>],
+) -> Tile<S, R, V> {
+    let mut tile = [row::splat(simd, 0.0); R];
+    for row in rows {
+        // Tells the compiler that every `rows[r][k]` below is in range.
+        if row.len() != b.len() {
+            return tile;
+        }
+    }
+    for k in 0..b.len() {
+        let mut factors = [0.0; R];
+        for r in 0..R {
+            factors[r] = rows[r][k];
+        }
+        tile = step(simd, tile, &factors, &b[k]);
+    }
+    tile
+}
+
+/// `out = decay out + a^T b`: the sums run down the columns of `a`, which are the rows of `out`.
+///
+/// From row `clear` on, a row of `a` (a key) reaches only the lanes that see it: the others keep
+/// their bits even if it holds NaN. Row 0 is the key at position `key`, lane 0 the query at
+/// position `query`.
+pub(super) struct AddColumnsTimes<'a, const R: usize, const V: usize> {
+    pub(super) a: MatRef<'a>,
+    pub(super) b: &'a [Stored<V>],
+    pub(super) out: &'a mut [Stored<V>],
+    pub(super) decay: Stored<V>,
+    pub(super) clear: usize,
+    pub(super) key: usize,
+    pub(super) query: usize,
+}
+
+impl<const R: usize, const V: usize> Kernel for AddColumnsTimes<'_, R, V> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let out = core::mem::take(&mut self.out);
+        let whole = out.len() / R * R;
+        let (tiles, rest) = out.as_chunks_mut::<R>();
+        for (t, out) in tiles.iter_mut().enumerate() {
+            self.tile(simd, t * R, out);
+        }
+        for (c, out) in rest.iter_mut().enumerate() {
+            self.tile(simd, whole + c, core::array::from_mut(out));
+        }
+    }
+}
+
+impl<const R: usize, const V: usize> AddColumnsTimes<'_, R, V> {
+    #[inline(always)]
+    fn tile<S: Simd, const N: usize>(&self, simd: S, column: usize, out: &mut [Stored<V>; N]) {
+        let mut tile = load(simd, out);
+        for row in &mut tile {
+            *row = row::mul(simd, *row, row::load(simd, &self.decay));
+        }
+        let (clear, hidden) = self.b.split_at_checked(self.clear).unwrap_or((self.b, &[]));
+        tile = add_columns_times(simd, tile, self.a, column, clear);
+        if !hidden.is_empty() {
+            let a = self.a.rows_from(self.clear, hidden.len());
+            let diagonal = Diagonal::new(simd, self.query);
+            let first = self.key + self.clear;
+            tile = add_seen_columns_times(simd, tile, a, column, hidden, &diagonal, first);
+        }
+        store(simd, tile, out);
+    }
+}
+
+/// `tile[r] + sum_k a[k][column + r] b[k]`.
+#[inline(always)]
+fn add_columns_times<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    mut tile: Tile<S, R, V>,
+    a: MatRef<'_>,
+    column: usize,
+    b: &[Stored<V>],
+) -> Tile<S, R, V> {
+    let Some((last_b, b)) = b.split_last() else {
+        return tile;
+    };
+    // Every row but the last is followed by a whole stride: one check before the loop.
+    let rows = a
+        .data()
+        .get(column..)
+        .unwrap_or(&[])
+        .chunks_exact(a.stride().max(1));
+    for (b, row) in b.iter().zip(rows) {
+        if let Some(factors) = row.first_chunk::<R>() {
+            tile = step(simd, tile, factors, b);
+        }
+    }
+    let last_row = a.row(b.len()).get(column..).unwrap_or(&[]);
+    match last_row.first_chunk::<R>() {
+        Some(factors) => step(simd, tile, factors, last_b),
+        None => tile,
+    }
+}
+
+/// `tile[r] + factors[r] b`.
+#[inline(always)]
+fn step<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    mut tile: Tile<S, R, V>,
+    factors: &[f32; R],
+    b: &Stored<V>,
+) -> Tile<S, R, V> {
+    let b = row::load(simd, b);
+    for r in 0..R {
+        let a = simd.splat(factors[r]);
+        for v in 0..V {
+            tile[r][v] = simd.mul_add(a, b[v], tile[r][v]);
+        }
+    }
+    tile
+}
+
+/// [`add_columns_times`] where step `k` reaches only the lanes that see key `first + k`.
+#[inline(always)]
+fn add_seen_columns_times<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    mut tile: Tile<S, R, V>,
+    a: MatRef<'_>,
+    column: usize,
+    b: &[Stored<V>],
+    diagonal: &Diagonal<S, V>,
+    first: usize,
+) -> Tile<S, R, V> {
+    for (k, b) in b.iter().enumerate() {
+        let row = a.row(k).get(column..).unwrap_or(&[]);
+        let Some(factors) = row.first_chunk::<R>() else {
+            break;
+        };
+        let b = row::load(simd, b);
+        for r in 0..R {
+            let sum = row::mul_add(simd, factors[r], b, tile[r]);
+            tile[r] = diagonal.select(simd, first + k, sum, tile[r]);
+        }
+    }
+    tile
+}
+
+#[inline(always)]
+fn load<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    stored: &[Stored<V>; R],
+) -> Tile<S, R, V> {
+    let mut tile = [row::splat(simd, 0.0); R];
+    for (row, stored) in tile.iter_mut().zip(stored) {
+        *row = row::load(simd, stored);
+    }
+    tile
+}
+
+#[inline(always)]
+fn store<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    tile: Tile<S, R, V>,
+    stored: &mut [Stored<V>; R],
+) {
+    for (row, stored) in tile.into_iter().zip(stored) {
+        row::store(simd, row, stored);
+    }
+}
