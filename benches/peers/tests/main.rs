@@ -1,0 +1,3 @@
+//! Agreement with other libraries, in one binary.
+
+mod tokenizers_library;
