@@ -115,7 +115,7 @@ pub fn train(
     }
     let tree = HuffmanTree::from_counts(source.counts)?;
     let keep = windows::keep_chances(source.counts, options.sample);
-    let mut parameters = parameters::initial(vocab_size, options.dim, options.seed);
+    let mut parameters = parameters::initial(vocab_size, options.dim, options.seed)?;
     let tokens: u64 = source.counts.iter().sum();
     let total = tokens * options.epochs as u64;
     let progress = Progress::new("Training vectors", total, "words");

@@ -133,7 +133,7 @@ impl<'a> Windows<'a> {
                 break;
             }
             let size = match self.random_window {
-                true => 1 + (u64::from(self.rng.next_u32()) * self.window as u64 >> 32) as usize,
+                true => 1 + self.rng.below(self.window as u64) as usize,
                 false => self.window,
             };
             let (before, from_target) = self.sentence.split_at(self.target);

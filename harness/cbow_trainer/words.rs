@@ -13,6 +13,7 @@ use crate::{Error, Result};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::PathBuf;
 
 /// Marks the end of a line or document among provisional ids.
 const END: u32 = u32::MAX;
@@ -173,31 +174,39 @@ fn rewrite(provisional: &[u8], counter: &Counter, order: &[u32]) -> Result<Optio
 
 /// Numbers on their way to a temporary file that has no name.
 struct IdWriter {
+    folder: PathBuf,
     file: BufWriter<File>,
     empty: bool,
 }
 
 impl IdWriter {
     fn new() -> Result<Self> {
-        let file = tempfile::tempfile().map_err(Error::io(std::env::temp_dir()))?;
+        let folder = std::env::temp_dir();
+        let file = tempfile::tempfile().map_err(Error::io(&folder))?;
         Ok(Self {
+            folder,
             file: BufWriter::with_capacity(1 << 18, file),
             empty: true,
         })
     }
 
+    #[inline]
     fn write(&mut self, id: u32) -> Result<()> {
         self.empty = false;
         let written = self.file.write_all(&id.to_ne_bytes());
-        written.map_err(Error::io(std::env::temp_dir()))
+        written.map_err(|e| Error::io(&self.folder)(e))
     }
 
     /// The file's bytes, mapped; an empty file cannot be.
     fn finish(self) -> Result<Option<Mapping>> {
-        let folder = std::env::temp_dir();
-        let file = self.file.into_inner().map_err(|e| e.into_error());
+        let Self {
+            folder,
+            file,
+            empty,
+        } = self;
+        let file = file.into_inner().map_err(|e| e.into_error());
         let file = file.map_err(Error::io(&folder))?;
-        (!self.empty).then(|| map_file(&file, &folder)).transpose()
+        (!empty).then(|| map_file(&file, &folder)).transpose()
     }
 }
 

@@ -19,6 +19,9 @@ use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::ops::Range;
 
+/// How many windows ahead rows are asked for.
+const AHEAD: usize = 4;
+
 /// Most groups of sixteen dimensions in a slice: a slice of `x` and of `e` stay in registers.
 const MAX_GROUPS: usize = 4;
 
@@ -161,7 +164,7 @@ impl Forward<'_> {
         let mut scores = self.scores.iter_mut();
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
         for (b, ((context, nodes), x_row)) in self.batch.windows().zip(x_rows).enumerate() {
-            prefetch(simd, self.slice, self.batch.window(b + 1));
+            prefetch::<S, G>(simd, self.slice, self.batch.window(b + AHEAD));
             let mut x = [simd.splat(0.0); G];
             for token in context {
                 let row = load::<S, G>(simd, vectors.row(*token as usize));
@@ -178,21 +181,25 @@ impl Forward<'_> {
     }
 }
 
-/// Asks for the rows of a window, while those of the one before are worked on.
+/// Asks for the rows of a window, while those of the ones before are worked on.
 #[inline(always)]
-fn prefetch<S: Simd>(simd: S, slice: Slice<'_>, (context, nodes): (&[u32], &[u32])) {
+fn prefetch<S: Simd, const G: usize>(
+    simd: S,
+    slice: Slice<'_>,
+    (context, nodes): (&[u32], &[u32]),
+) {
     let ask = |row: &[f32]| {
-        row.as_chunks::<LANES>()
-            .0
-            .iter()
-            .for_each(|line| simd.prefetch(line))
+        let row = row.as_chunks::<LANES>().0.first_chunk::<G>();
+        if let Some(lines) = row {
+            lines.each_ref().map(|line| simd.prefetch(line));
+        }
     };
-    context
-        .iter()
-        .for_each(|token| ask(slice.vectors.row(*token as usize)));
-    nodes
-        .iter()
-        .for_each(|node| ask(slice.thetas.row(*node as usize)));
+    for token in context {
+        ask(slice.vectors.row(*token as usize));
+    }
+    for node in nodes {
+        ask(slice.thetas.row(*node as usize));
+    }
 }
 
 pub(super) struct Update<'a> {
