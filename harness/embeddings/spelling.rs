@@ -7,54 +7,27 @@
 //! written as they are. A file is read back as GPT-2's spelling if all its words are made of those
 //! 256 characters and some word has a `Ġ` or a `Ċ`; real words of no living language do that.
 
+use crate::tokenizer::byte_chars;
+
 /// Whether words as they are would break the format.
 pub(super) fn must_map(words: &[Vec<u8>]) -> bool {
     words.iter().flatten().any(u8::is_ascii_whitespace)
 }
 
-/// Whether a byte is its own character.
-fn is_printable(byte: u8) -> bool {
-    matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF)
-}
-
-/// The characters of all bytes.
-fn characters() -> [char; 256] {
-    let mut next = (0x100..).filter_map(char::from_u32);
-    std::array::from_fn(|byte| match byte as u8 {
-        byte if is_printable(byte) => char::from(byte),
-        _ => next.next().expect("there are enough characters"),
-    })
-}
-
 /// Words in GPT-2's spelling.
 pub(super) fn map(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let characters = characters();
-    let spell = |word: &Vec<u8>| {
-        let mapped = word.iter().map(|byte| characters[usize::from(*byte)]);
-        mapped.collect::<String>().into_bytes()
-    };
+    let spell = |word: &Vec<u8>| byte_chars::to_text(word).into_bytes();
     words.iter().map(spell).collect()
 }
 
 /// The words that a file's spelling stands for.
 pub(super) fn unmap(words: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let characters = characters();
-    let byte_of = |c: char| {
-        let found = characters.iter().position(|mapped| *mapped == c)?;
-        Some(found as u8)
-    };
-    let white = [
-        characters[usize::from(b' ')],
-        characters[usize::from(b'\n')],
-    ];
+    let white = [b' ', b'\n'].map(|byte| byte_chars::CHARS[usize::from(byte)]);
     let spells_white = |word: &Vec<u8>| str::from_utf8(word).is_ok_and(|w| w.contains(white));
     if !words.iter().any(spells_white) {
         return words;
     }
-    let read = |word: &Vec<u8>| {
-        let text = str::from_utf8(word).ok()?;
-        text.chars().map(byte_of).collect::<Option<Vec<u8>>>()
-    };
+    let read = |word: &Vec<u8>| byte_chars::to_bytes(str::from_utf8(word).ok()?);
     words
         .iter()
         .map(read)

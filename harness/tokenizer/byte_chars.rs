@@ -4,7 +4,7 @@
 //! characters from U+0100 on (a space is `Ġ`). Source: `bytes_to_unicode` of openai/gpt-2.
 
 /// The character of a byte.
-pub(super) const CHARS: [char; 256] = {
+pub(crate) const CHARS: [char; 256] = {
     let mut chars = ['\0'; 256];
     let (mut byte, mut others) = (0, 0);
     while byte < 256 {
@@ -22,12 +22,12 @@ pub(super) const CHARS: [char; 256] = {
 };
 
 /// The bytes of a token that is written in such characters; `None` if one is no such character.
-pub(super) fn to_bytes(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn to_bytes(text: &str) -> Option<Vec<u8>> {
     text.chars().map(byte_of).collect()
 }
 
 /// A token's bytes as characters.
-pub(super) fn to_text(bytes: &[u8]) -> String {
+pub(crate) fn to_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| CHARS[*byte as usize]).collect()
 }
 

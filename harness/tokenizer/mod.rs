@@ -4,7 +4,7 @@
 //! memory or mapped from a file, that the kernels' encoder reads without a copy; an [`Encoder`]
 //! adds a cache of words for long texts.
 
-mod byte_chars;
+pub(crate) mod byte_chars;
 mod encoder;
 mod flat;
 mod gpt2_files;

@@ -71,6 +71,30 @@ pub struct SliceMut<'a> {
 ///
 /// # Precision
 /// That of [`crate::blas1::dot`], with the same bits.
+///
+/// # Example
+/// One window, one slice: two tokens, the tree's only node at row 0.
+/// ```
+/// use barelm_kernels::cbow::*;
+/// use barelm_kernels::{mat::*, sigmoid::SigmoidMethod};
+/// let (mut vectors, mut thetas) = ([0.1; 2 * 16], [0.2; 16]);
+/// let batch = BatchRef::new(&[0, 1], &[0], &[0, 1], &[0])?;
+/// let (mut x, mut scores) = ([0.0; 16], [0.0]);
+/// let slice = Slice {
+///     vectors: MatRef::new(&vectors, 2, 16)?,
+///     thetas: MatRef::new(&thetas, 1, 16)?,
+/// };
+/// forward_slice(slice, batch, Projection::Mean, &mut x, &mut scores)?;
+/// assert!((scores[0] - 16.0 * 0.1 * 0.2).abs() < 1e-6);
+/// activate(&mut scores, &[1.0], 0.5, SigmoidMethod::Polynomial)?; // the target's bit is 1
+/// let slice = SliceMut {
+///     vectors: MatMut::new(&mut vectors, 2, 16)?,
+///     thetas: MatMut::new(&mut thetas, 1, 16)?,
+/// };
+/// update_slice(slice, batch, Projection::Mean, &x, &scores)?;
+/// assert!(thetas[0] > 0.2 && vectors[0] > 0.1 && vectors[16] == 0.1);
+/// # Ok::<(), barelm_kernels::error::ShapeError>(())
+/// ```
 pub fn forward_slice(
     slice: Slice<'_>,
     batch: BatchRef<'_>,
@@ -100,6 +124,9 @@ pub fn forward_slice(
 ///
 /// # Precision
 /// One rounding a product and sum in the fused class, two in the unfused.
+///
+/// # Example
+/// See [`forward_slice`].
 pub fn update_slice(
     slice: SliceMut<'_>,
     batch: BatchRef<'_>,
@@ -191,7 +218,7 @@ fn prefetch<S: Simd, const G: usize>(
     let ask = |row: &[f32]| {
         let row = row.as_chunks::<LANES>().0.first_chunk::<G>();
         if let Some(lines) = row {
-            lines.each_ref().map(|line| simd.prefetch(line));
+            lines.iter().for_each(|line| simd.prefetch(line));
         }
     };
     for token in context {
