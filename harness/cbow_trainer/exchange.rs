@@ -6,35 +6,59 @@
 //! at once.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Spins before a waiting thread lets others run.
-const SPINS: u32 = 10_000;
+/// How often a waiting thread looks, for some ten microseconds, before it sleeps. On a machine
+/// that is busy with other work the others may not run for long, and a thread that spins or yields
+/// meanwhile uses up the time that the system would give to the group.
+const SPINS: u32 = 200;
 
 /// A barrier for short waits. Arrivals are counted through and never reset.
+#[derive(Default)]
 struct Barrier {
     threads: u64,
     arrived: AtomicU64,
     broken: AtomicBool,
+    sleepers: AtomicU64,
+    lock: Mutex<()>,
+    wake: Condvar,
 }
 
 impl Barrier {
     /// Returns when all threads have called it as often as this one.
     fn wait(&self) {
-        let before = self.arrived.fetch_add(1, Ordering::AcqRel);
+        let before = self.arrived.fetch_add(1, Ordering::SeqCst);
         let all = (before / self.threads + 1) * self.threads;
-        let mut spins = 0;
-        while self.arrived.load(Ordering::Acquire) < all {
-            assert!(
-                !self.broken.load(Ordering::Relaxed),
-                "another thread panicked"
-            );
-            spins += 1;
-            if spins < SPINS {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
+        if before + 1 == all {
+            self.wake_sleepers();
+            return;
+        }
+        let ready = || {
+            let broken = self.broken.load(Ordering::SeqCst);
+            assert!(!broken, "another thread panicked");
+            self.arrived.load(Ordering::SeqCst) >= all
+        };
+        for _ in 0..SPINS {
+            if ready() {
+                return;
             }
+            std::hint::spin_loop();
+        }
+        // Who arrives last either sees this sleeper, or arrived early enough for `ready` to see it.
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        while !ready() {
+            let woken = self.wake.wait(guard);
+            guard = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wake_sleepers(&self) {
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            // Under the lock no sleeper stands between its look and its sleep.
+            let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+            self.wake.notify_all();
         }
     }
 }
@@ -52,8 +76,7 @@ impl Exchange {
         Self {
             barrier: Barrier {
                 threads: threads as u64,
-                arrived: AtomicU64::new(0),
-                broken: AtomicBool::new(false),
+                ..Barrier::default()
             },
             partials: [buffers(), buffers()],
             stop: Default::default(),
@@ -93,7 +116,7 @@ impl Exchange {
 
     /// Something that, dropped in a panic, lets the other threads panic too instead of waiting.
     pub(super) fn guard(&self) -> impl Drop {
-        Guard(&self.barrier.broken)
+        Guard(&self.barrier)
     }
 }
 
@@ -101,12 +124,13 @@ fn read(buffer: &RwLock<Vec<f32>>) -> RwLockReadGuard<'_, Vec<f32>> {
     buffer.read().expect("a panic would have ended this round")
 }
 
-struct Guard<'a>(&'a AtomicBool);
+struct Guard<'a>(&'a Barrier);
 
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.store(true, Ordering::Relaxed);
+            self.0.broken.store(true, Ordering::SeqCst);
+            self.0.wake_sleepers();
         }
     }
 }
