@@ -1,6 +1,7 @@
 //! The published tokenizers and real texts; these tests need the data folder.
 
 use super::*;
+use barelm_kernels::bpe::encode_workspace_len;
 use std::fs;
 use std::path::PathBuf;
 
@@ -40,8 +41,36 @@ fn all_published_vectors_are_exact() {
                 "{encoding} {text:?}"
             );
             assert_eq!(tokenizer.decode(&want), text.as_bytes());
+            let mut ids = vec![0; text.len()];
+            let mut workspace = vec![0; encode_workspace_len(text.len())];
+            let kernel = tokenizer.as_ref();
+            let len = kernel
+                .encode_into(text.as_bytes(), &mut ids, &mut workspace)
+                .unwrap();
+            assert_eq!(ids[..len], want, "kernel, {encoding} {text:?}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs BARELM_DATA"]
+fn p50k_is_known_by_its_content() {
+    // p50k_base is r50k_base and runs of 2 to 25 spaces.
+    let mut content = fs::read(data("bpe/r50k_base.tiktoken")).unwrap();
+    for (spaces, id) in (2..=25).zip(50257..) {
+        let base64 = [
+            "ICAg".repeat(spaces / 3),
+            ["", "IA==", "ICA="][spaces % 3].into(),
+        ]
+        .concat();
+        content.extend(format!("{base64} {id}\n").bytes());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("any name");
+    fs::write(&path, content).unwrap();
+    let tokenizer = Tokenizer::load(path).unwrap();
+    assert_eq!(tokenizer.pattern().known(), Some(Pattern::Gpt2));
+    assert_eq!(tokenizer.encode(b"    x"), [50258, 2124]);
 }
 
 #[test]
