@@ -2,7 +2,7 @@
 //!
 //! The idea: lanes are queries. A block of queries is transposed once, scaled by `log2(e)`, so
 //! that everything that belongs to one query, its running maximum, its sum, its column of outputs,
-//! lives in one lane and every step is elementwise. Keys come in blocks of [`KEYS`]:
+//! lives in one lane and every step is elementwise. Keys come in blocks of 64:
 //!
 //! ```text
 //! for each block of queries
@@ -21,30 +21,22 @@
 //! lanes do not touch each other.
 
 use super::AttentionInputs;
-use super::pack::{
-    ALIGN_SLACK, align, carve, copy_lane, fill_bias_strip, strip_row, transpose_into,
-};
-use super::row::{self, Diagonal, Row, Stored};
-use super::tile::{AddColumnsTimes, RowsTimes};
+use super::block::{KEYS, Keys, MAX_WIDTH, Queries, queries_len};
+use super::pack::{ALIGN_SLACK, align, carve, copy_lane};
+use super::row::{self, Row, Stored};
+use super::tile::AddColumnsTimes;
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::MatMut;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
-use core::f32::consts::{LN_2, LOG2_E};
-
-/// Keys in a block.
-const KEYS: usize = 64;
-
-/// Lanes of the widest block of queries.
-const MAX_WIDTH: usize = 2 * LANES;
+use core::f32::consts::LN_2;
 
 /// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
 /// `dv`: `32 (d + dv + 67)`, whatever `n` and `m`; 24 KiB for heads of 64.
 pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let _ = (n, m);
-    let rows = d.saturating_add(dv).saturating_add(KEYS);
-    let strip = KEYS + MAX_WIDTH;
-    rows.saturating_mul(MAX_WIDTH)
-        .saturating_add(strip + ALIGN_SLACK)
+    let rows = dv.saturating_add(KEYS).saturating_mul(MAX_WIDTH);
+    rows.saturating_add(queries_len(d))
+        .saturating_add(ALIGN_SLACK)
 }
 
 /// `out = softmax(scores) V` and `log_sums[i] = ln sum_j e^(score[i][j])` over the keys seen.
@@ -125,19 +117,16 @@ fn forward_with<S: Simd, const R: usize, const V: usize>(simd: S, mut forward: F
     let width = V * LANES;
     let mut workspace = align(forward.workspace);
     let mut block = Block::<S, V> {
-        inputs,
-        first: 0,
-        queries: row::rows_of(carve(&mut workspace, inputs.q.cols() * width)),
+        queries: Queries::new(simd, inputs, &mut workspace),
         scores: row::rows_of(carve(&mut workspace, KEYS * width)),
         outputs: row::rows_of(carve(&mut workspace, inputs.v.cols() * width)),
-        strip: carve(&mut workspace, KEYS + width),
         max: row::splat(simd, 0.0),
         sum: row::splat(simd, 0.0),
-        diagonal: Diagonal::new(simd, 0),
     };
     for (b, log_sums) in forward.log_sums.chunks_mut(width).enumerate() {
         let first = b * width;
-        block.attend::<R>(simd, first, log_sums.len());
+        block.queries.load(simd, first, log_sums.len());
+        block.attend::<R>(simd);
         block.finish(simd, log_sums);
         for lane in 0..log_sums.len() {
             copy_lane(forward.out.row_mut(first + lane), block.outputs, lane);
@@ -145,98 +134,31 @@ fn forward_with<S: Simd, const R: usize, const V: usize>(simd: S, mut forward: F
     }
 }
 
-/// A block of queries, one a lane, and what is known about each.
+/// A block of queries and what has been summed for each.
 struct Block<'a, S: Simd, const V: usize> {
-    inputs: AttentionInputs<'a>,
-    /// Index of the query in lane 0.
-    first: usize,
-    /// `Q^T`, scaled.
-    queries: &'a mut [Stored<V>],
+    queries: Queries<'a, S, V>,
     /// `S^T`, then `P^T`.
     scores: &'a mut [Stored<V>],
     /// `O^T`.
     outputs: &'a mut [Stored<V>],
-    strip: &'a mut [f32],
     /// Running maximum of the scores.
     max: Row<S, V>,
     /// Running sum of `2^(score - max)`.
     sum: Row<S, V>,
-    diagonal: Diagonal<S, V>,
-}
-
-/// Keys `start .. start + count`, of which every query of the block sees the first `clear`.
-#[derive(Clone, Copy)]
-struct Keys {
-    start: usize,
-    count: usize,
-    clear: usize,
 }
 
 impl<S: Simd, const V: usize> Block<'_, S, V> {
-    /// Queries `first .. first + count` against every key that one of them sees.
+    /// The queries against every key that one of them sees.
     #[inline(always)]
-    fn attend<const R: usize>(&mut self, simd: S, first: usize, count: usize) {
-        let AttentionInputs {
-            q, k, mask, scale, ..
-        } = self.inputs;
-        transpose_into(self.queries, q.rows_from(first, count), LOG2_E * scale);
-        self.first = first;
+    fn attend<const R: usize>(&mut self, simd: S) {
         self.outputs.fill([[0.0; LANES]; V]);
         // Finite, so that no difference of maxima or of hidden scores is NaN.
         self.max = row::splat(simd, f32::MIN);
         self.sum = row::splat(simd, 0.0);
-        self.diagonal = Diagonal::new(simd, mask.offset().saturating_add(first));
-        let seen_by_all = mask.visible(first, k.rows());
-        let seen = mask.visible(first + count - 1, k.rows());
-        for start in (0..seen).step_by(KEYS) {
-            let count = KEYS.min(seen - start);
-            let clear = seen_by_all.saturating_sub(start).min(count);
-            let keys = Keys {
-                start,
-                count,
-                clear,
-            };
-            self.score::<R>(simd, keys);
+        for keys in self.queries.blocks() {
+            self.queries.score::<R>(simd, keys, self.scores);
             let decay = self.exponentials(simd, keys);
             self.add_values::<R>(simd, keys, decay);
-        }
-    }
-
-    /// `S^T = K Q^T + bias`, `-inf` where masked.
-    #[inline(always)]
-    fn score<const R: usize>(&mut self, simd: S, keys: Keys) {
-        let k = self.inputs.k.rows_from(keys.start, keys.count);
-        simd.call(RowsTimes::<R, V> {
-            a: k,
-            b: self.queries,
-            out: self.scores,
-        });
-        if self.inputs.bias.is_some() {
-            self.add_bias(simd, keys);
-        }
-        for (j, stored) in self
-            .scores
-            .iter_mut()
-            .enumerate()
-            .take(keys.count)
-            .skip(keys.clear)
-        {
-            let hidden = row::splat(simd, f32::NEG_INFINITY);
-            let scores = row::load(simd, stored);
-            let scores = self.diagonal.select(simd, keys.start + j, scores, hidden);
-            row::store(simd, scores, stored);
-        }
-    }
-
-    #[inline(always)]
-    fn add_bias(&mut self, simd: S, keys: Keys) {
-        let first = self.inputs.mask.offset().saturating_add(self.first);
-        fill_bias_strip(self.strip, &self.inputs, first, keys.start + KEYS - 1);
-        for (j, stored) in self.scores.iter_mut().enumerate().take(keys.count) {
-            if let Some(bias) = strip_row(self.strip, KEYS - 1 - j) {
-                let scores = row::add(simd, row::load(simd, stored), row::load(simd, bias));
-                row::store(simd, scores, stored);
-            }
         }
     }
 
@@ -271,14 +193,15 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
     fn add_values<const R: usize>(&mut self, simd: S, keys: Keys, decay: Row<S, V>) {
         let mut stored = [[0.0; LANES]; V];
         row::store(simd, decay, &mut stored);
+        let inputs = self.queries.inputs;
         simd.call(AddColumnsTimes::<R, V> {
-            a: self.inputs.v.rows_from(keys.start, keys.count),
+            a: inputs.v.rows_from(keys.start, keys.count),
             b: self.scores.get(..keys.count).unwrap_or(&[]),
             out: self.outputs,
             decay: stored,
             clear: keys.clear,
             key: keys.start,
-            query: self.inputs.mask.offset().saturating_add(self.first),
+            query: inputs.mask.offset().saturating_add(self.queries.first),
         });
     }
 

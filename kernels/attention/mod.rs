@@ -14,6 +14,7 @@
 //! Source: Vaswani et al., Attention Is All You Need; Dao et al., FlashAttention.
 
 mod backward;
+mod block;
 mod decode;
 mod forward;
 mod pack;

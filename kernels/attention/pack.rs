@@ -1,10 +1,8 @@
 //! Between row-major operands and blocks whose lanes are queries.
 
-use super::AttentionInputs;
 use super::row::Stored;
 use crate::mat::MatRef;
 use crate::simd::LANES;
-use core::f32::consts::LOG2_E;
 
 /// Bytes in a cache line: rows that start on one are read without crossing into the next.
 const LINE: usize = 64;
@@ -54,28 +52,32 @@ pub(super) fn copy_lane<const V: usize>(row: &mut [f32], block: &[Stored<V>], la
     }
 }
 
-/// The bias of a block of scores as a strip: those of the key `r` rows into the block are the
-/// `width` elements from `keys - 1 - r` on, one a lane, times `log2(e)`.
-///
-/// `first` is the position of the query in lane 0, `last` that of the last key.
+/// `row[c] += block[c][lane]`.
 #[inline(always)]
-pub(super) fn fill_bias_strip(
-    strip: &mut [f32],
-    inputs: &AttentionInputs<'_>,
-    first: usize,
-    last: usize,
-) {
-    let bias = inputs.bias.unwrap_or(&[]);
-    for (t, x) in strip.iter_mut().enumerate() {
-        // Distances that the bias lacks are masked, or belong to lanes without a query.
-        let distance = first.saturating_add(t).abs_diff(last);
-        *x = LOG2_E * bias.get(distance).copied().unwrap_or(0.0);
+pub(super) fn add_lane<const V: usize>(row: &mut [f32], block: &[Stored<V>], lane: usize) {
+    for (x, lanes) in row.iter_mut().zip(block) {
+        if let Some(value) = lanes.as_flattened().get(lane) {
+            *x += *value;
+        }
     }
 }
 
-/// `V` vectors of a strip from `start` on.
+/// Copies the columns of `rows` in panels of `V` vectors, `panel_rows` rows each: panel `p` holds
+/// the columns from `16 V p` on, zeros beyond the last.
 #[inline(always)]
-pub(super) fn strip_row<const V: usize>(strip: &[f32], start: usize) -> Option<&Stored<V>> {
-    let rows: &[Stored<V>] = strip.get(start..)?.as_chunks().0.as_chunks().0;
-    rows.first()
+pub(super) fn copy_panels<const V: usize>(
+    panels: &mut [Stored<V>],
+    panel_rows: usize,
+    rows: MatRef<'_>,
+) {
+    for (p, panel) in panels.chunks_mut(panel_rows).enumerate() {
+        for (i, stored) in panel.iter_mut().enumerate().take(rows.rows()) {
+            let row = rows.row(i).get(p * V * LANES..).unwrap_or(&[]);
+            let stored = stored.as_flattened_mut();
+            let len = row.len().min(stored.len());
+            let (filled, rest) = stored.split_at_mut(len);
+            filled.copy_from_slice(&row[..len]);
+            rest.fill(0.0);
+        }
+    }
 }

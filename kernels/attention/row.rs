@@ -18,6 +18,19 @@ pub(super) fn rows_of<const V: usize>(buffer: &mut [f32]) -> &mut [Stored<V>] {
     buffer.as_chunks_mut().0.as_chunks_mut().0
 }
 
+/// The row at the start of `values`, if they go that far.
+#[inline(always)]
+pub(super) fn first_of<const V: usize>(values: &[f32]) -> Option<&Stored<V>> {
+    let rows: &[Stored<V>] = values.as_chunks().0.as_chunks().0;
+    rows.first()
+}
+
+/// The row at the start of `values`, if they go that far.
+#[inline(always)]
+pub(super) fn first_of_mut<const V: usize>(values: &mut [f32]) -> Option<&mut Stored<V>> {
+    rows_of(values).first_mut()
+}
+
 /// `x` in every lane.
 #[inline(always)]
 pub(super) fn splat<S: Simd, const V: usize>(simd: S, x: f32) -> Row<S, V> {
@@ -51,6 +64,15 @@ pub(super) fn add<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, 
     a
 }
 
+/// `a - b`.
+#[inline(always)]
+pub(super) fn sub<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, V>) -> Row<S, V> {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a = simd.sub(*a, b);
+    }
+    a
+}
+
 /// `a b`.
 #[inline(always)]
 pub(super) fn mul<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, V>) -> Row<S, V> {
@@ -73,13 +95,12 @@ pub(super) fn max<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, 
 #[inline(always)]
 pub(super) fn mul_add<S: Simd, const V: usize>(
     simd: S,
-    factor: f32,
+    factor: S::V,
     a: Row<S, V>,
     mut sum: Row<S, V>,
 ) -> Row<S, V> {
-    let factor = simd.splat(factor);
-    for (sum, a) in sum.iter_mut().zip(a) {
-        *sum = simd.mul_add(factor, a, *sum);
+    for v in 0..V {
+        sum[v] = simd.mul_add(factor, a[v], sum[v]);
     }
     sum
 }
@@ -114,19 +135,24 @@ impl<S: Simd, const V: usize> Diagonal<S, V> {
         Self { lanes, first }
     }
 
-    /// `seen` in the lanes that see key `j`, `hidden` in the others.
+    /// Key `j` is seen by the lanes greater than this.
+    #[inline(always)]
+    pub(super) fn limit(&self, simd: S, j: usize) -> S::V {
+        // Lane i sees key j when i >= j - first; half a lane less makes that `>`.
+        simd.splat(j.saturating_sub(self.first) as f32 - 0.5)
+    }
+
+    /// `seen` in the lanes greater than `limit`, `hidden` in the others.
     #[inline(always)]
     pub(super) fn select(
         &self,
         simd: S,
-        j: usize,
+        limit: S::V,
         mut seen: Row<S, V>,
         hidden: Row<S, V>,
     ) -> Row<S, V> {
-        // Lane i sees key j when i >= j - first; half a lane less makes that `>`.
-        let limit = simd.splat(j.saturating_sub(self.first) as f32 - 0.5);
-        for ((seen, hidden), lane) in seen.iter_mut().zip(hidden).zip(self.lanes) {
-            *seen = simd.select_gt(lane, limit, *seen, hidden);
+        for v in 0..V {
+            seen[v] = simd.select_gt(self.lanes[v], limit, seen[v], hidden[v]);
         }
         seen
     }

@@ -6,8 +6,8 @@
 //! neither on the shape of the tile nor on the backend (within a rounding class).
 
 use super::row::{self, Diagonal, Row, Stored};
-use crate::mat::MatRef;
-use crate::simd::{Kernel, Simd};
+use crate::mat::{MatMut, MatRef};
+use crate::simd::{Kernel, LANES, Simd};
 
 /// `R` rows of `V` vectors.
 type Tile<S, const R: usize, const V: usize> = [Row<S, V>; R];
@@ -28,7 +28,12 @@ impl<const R: usize, const V: usize> Kernel for RowsTimes<'_, R, V> {
         let (tiles, _) = self.out.as_chunks_mut::<R>();
         for (t, out) in tiles.iter_mut().take(self.a.rows().div_ceil(R)).enumerate() {
             let rows = tile_of_rows(self.a, t * R);
-            store(simd, rows_times::<S, R, V>(simd, rows, self.b), out);
+            let zeros = [row::splat(simd, 0.0); R];
+            store(
+                simd,
+                add_rows_times::<S, R, V>(simd, zeros, rows, self.b),
+                out,
+            );
         }
     }
 }
@@ -40,14 +45,14 @@ fn tile_of_rows<const R: usize>(a: MatRef<'_>, first: usize) -> [&[f32]; R] {
     core::array::from_fn(|r| a.row(last.min(first + r)))
 }
 
-/// `sum_k rows[r][k] b[k]`.
+/// `tile[r] + sum_k rows[r][k] b[k]`.
 #[inline(always)]
-fn rows_times<S: Simd, const R: usize, const V: usize>(
+fn add_rows_times<S: Simd, const R: usize, const V: usize>(
     simd: S,
+    mut tile: Tile<S, R, V>,
     rows: [&[f32]; R],
     b: &[Stored<V>],
 ) -> Tile<S, R, V> {
-    let mut tile = [row::splat(simd, 0.0); R];
     for row in rows {
         // Tells the compiler that every `rows[r][k]` below is in range.
         if row.len() != b.len() {
@@ -62,6 +67,57 @@ fn rows_times<S: Simd, const R: usize, const V: usize>(
         tile = step(simd, tile, &factors, &b[k]);
     }
     tile
+}
+
+/// `out += a b`, with sums that run along the rows of `a`, where `out` is a row-major matrix: the
+/// sums go to its rows from `row` on, and to its columns from `column` on as far as there are any.
+pub(super) struct AddRowsTimes<'a, const R: usize, const V: usize> {
+    pub(super) a: MatRef<'a>,
+    pub(super) b: &'a [Stored<V>],
+    pub(super) out: MatMut<'a>,
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+impl<const R: usize, const V: usize> Kernel for AddRowsTimes<'_, R, V> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        for first in (0..self.a.rows()).step_by(R) {
+            let mut stored = [[[0.0; LANES]; V]; R];
+            for (r, stored) in stored.iter_mut().enumerate() {
+                copy(self.row(first + r), stored.as_flattened_mut());
+            }
+            let rows = tile_of_rows(self.a, first);
+            let tile = add_rows_times::<S, R, V>(simd, load(simd, &stored), rows, self.b);
+            store(simd, tile, &mut stored);
+            for (r, stored) in stored.iter().enumerate() {
+                copy(stored.as_flattened(), self.row(first + r));
+            }
+        }
+    }
+}
+
+impl<const R: usize, const V: usize> AddRowsTimes<'_, R, V> {
+    /// Where row `r` of the product goes; nowhere past the rows of `a`.
+    #[inline(always)]
+    fn row(&mut self, r: usize) -> &mut [f32] {
+        if r >= self.a.rows() {
+            return &mut [];
+        }
+        let row = self.out.row_mut(self.row + r);
+        let row = row.get_mut(self.column..).unwrap_or(&mut []);
+        let width = row.len().min(V * LANES);
+        row.get_mut(..width).unwrap_or(&mut [])
+    }
+}
+
+/// Copies the common prefix.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
 }
 
 /// `out = decay out + a^T b`: the sums run down the columns of `a`, which are the rows of `out`.
@@ -154,10 +210,7 @@ fn step<S: Simd, const R: usize, const V: usize>(
 ) -> Tile<S, R, V> {
     let b = row::load(simd, b);
     for r in 0..R {
-        let a = simd.splat(factors[r]);
-        for v in 0..V {
-            tile[r][v] = simd.mul_add(a, b[v], tile[r][v]);
-        }
+        tile[r] = row::mul_add(simd, simd.splat(factors[r]), b, tile[r]);
     }
     tile
 }
@@ -179,9 +232,10 @@ fn add_seen_columns_times<S: Simd, const R: usize, const V: usize>(
             break;
         };
         let b = row::load(simd, b);
+        let limit = diagonal.limit(simd, first + k);
         for r in 0..R {
-            let sum = row::mul_add(simd, factors[r], b, tile[r]);
-            tile[r] = diagonal.select(simd, first + k, sum, tile[r]);
+            let sum = row::mul_add(simd, simd.splat(factors[r]), b, tile[r]);
+            tile[r] = diagonal.select(simd, limit, sum, tile[r]);
         }
     }
     tile

@@ -1,0 +1,123 @@
+//! A block of queries, one a lane, and the blocks of keys that they see.
+
+use super::AttentionInputs;
+use super::pack::{carve, transpose_into};
+use super::row::{self, Diagonal, Stored};
+use super::tile::RowsTimes;
+use crate::simd::{LANES, Simd};
+use core::f32::consts::LOG2_E;
+
+/// Keys in a block: the same on every backend, for it fixes the order of rounding.
+pub(super) const KEYS: usize = 64;
+
+/// Lanes of the widest block of queries.
+pub(super) const MAX_WIDTH: usize = 2 * LANES;
+
+/// Elements of workspace of [`Queries`], with rows of `d`.
+pub(super) const fn queries_len(d: usize) -> usize {
+    d.saturating_mul(MAX_WIDTH).saturating_add(KEYS + MAX_WIDTH)
+}
+
+/// Keys `start .. start + count`, of which every query of the block sees the first `clear`.
+#[derive(Clone, Copy)]
+pub(super) struct Keys {
+    pub(super) start: usize,
+    pub(super) count: usize,
+    pub(super) clear: usize,
+}
+
+/// Up to `16 V` queries, transposed and scaled so that powers of two take the place of those of e.
+pub(super) struct Queries<'a, S: Simd, const V: usize> {
+    pub(super) inputs: AttentionInputs<'a>,
+    /// Index of the query in lane 0, and how many there are.
+    pub(super) first: usize,
+    pub(super) count: usize,
+    /// Which lanes see a key.
+    pub(super) diagonal: Diagonal<S, V>,
+    packed: &'a mut [Stored<V>],
+    strip: &'a mut [f32],
+}
+
+impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
+    /// Lanes.
+    pub(super) const WIDTH: usize = V * LANES;
+
+    /// An empty block in [`queries_len`] elements of `workspace`.
+    #[inline(always)]
+    pub(super) fn new(simd: S, inputs: AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
+        Self {
+            inputs,
+            first: 0,
+            count: 0,
+            diagonal: Diagonal::new(simd, 0),
+            packed: row::rows_of(carve(workspace, inputs.q.cols() * Self::WIDTH)),
+            strip: carve(workspace, KEYS + Self::WIDTH),
+        }
+    }
+
+    /// Makes this the block of queries `first .. first + count`.
+    #[inline(always)]
+    pub(super) fn load(&mut self, simd: S, first: usize, count: usize) {
+        let AttentionInputs { q, mask, scale, .. } = self.inputs;
+        transpose_into(self.packed, q.rows_from(first, count), LOG2_E * scale);
+        (self.first, self.count) = (first, count);
+        self.diagonal = Diagonal::new(simd, mask.offset().saturating_add(first));
+    }
+
+    /// The blocks of keys that at least one of the queries sees, in order.
+    #[inline(always)]
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Keys> + use<S, V> {
+        let AttentionInputs { k, mask, .. } = self.inputs;
+        let seen_by_all = mask.visible(self.first, k.rows());
+        let seen = mask.visible(self.first + self.count.saturating_sub(1), k.rows());
+        (0..seen).step_by(KEYS).map(move |start| {
+            let count = KEYS.min(seen - start);
+            let clear = seen_by_all.saturating_sub(start).min(count);
+            Keys {
+                start,
+                count,
+                clear,
+            }
+        })
+    }
+
+    /// `scores = log2(e) (scale K Q^T + bias)`, `-inf` where masked, by tiles of `R` keys.
+    #[inline(always)]
+    pub(super) fn score<const R: usize>(&mut self, simd: S, keys: Keys, scores: &mut [Stored<V>]) {
+        simd.call(RowsTimes::<R, V> {
+            a: self.inputs.k.rows_from(keys.start, keys.count),
+            b: self.packed,
+            out: scores,
+        });
+        if let Some(bias) = self.inputs.bias {
+            self.add_bias(simd, keys, bias, scores);
+        }
+        let hidden = row::splat(simd, f32::NEG_INFINITY);
+        let scores = scores.iter_mut().enumerate();
+        for (j, stored) in scores.take(keys.count).skip(keys.clear) {
+            let seen = row::load(simd, stored);
+            let limit = self.diagonal.limit(simd, keys.start + j);
+            let seen = self.diagonal.select(simd, limit, seen, hidden);
+            row::store(simd, seen, stored);
+        }
+    }
+
+    /// Adds biases by way of a strip of them by distance: those of key `j` of the block begin at
+    /// `KEYS - 1 - j`, and each next lane is a query one further on.
+    #[inline(always)]
+    fn add_bias(&mut self, simd: S, keys: Keys, bias: &[f32], scores: &mut [Stored<V>]) {
+        let position = self.inputs.mask.offset().saturating_add(self.first);
+        let last = keys.start + KEYS - 1;
+        for (t, x) in self.strip.iter_mut().enumerate() {
+            // Distances that the bias lacks are masked, or belong to lanes without a query.
+            let distance = position.saturating_add(t).abs_diff(last);
+            *x = LOG2_E * bias.get(distance).copied().unwrap_or(0.0);
+        }
+        for (j, stored) in scores.iter_mut().enumerate().take(keys.count) {
+            if let Some(bias) = row::first_of(self.strip.get(KEYS - 1 - j..).unwrap_or(&[])) {
+                let sum = row::add(simd, row::load(simd, stored), row::load(simd, bias));
+                row::store(simd, sum, stored);
+            }
+        }
+    }
+}
