@@ -37,6 +37,7 @@ use adamw::{AdamW, Pace};
 use gradient::Gradient;
 use parameters::{Layout, Parameters};
 use schedule::Schedule;
+use serde::Serialize;
 use shard::{Shard, windows_of_a_shard};
 use std::time::Instant;
 use windows::Windows;
@@ -47,7 +48,7 @@ const CLIP: f64 = 1.0;
 const LOSS_DECAY: f64 = 0.05;
 
 /// One line of a run's history.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// Steps taken.
     pub step: u64,

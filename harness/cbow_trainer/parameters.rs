@@ -15,10 +15,7 @@ struct Table(MmapMut);
 impl Table {
     fn zeros(len: usize) -> Result<Self> {
         // A mapping of no bytes does not exist.
-        let bytes = len
-            .checked_mul(size_of::<f32>())
-            .unwrap_or(usize::MAX)
-            .max(1);
+        let bytes = len.saturating_mul(size_of::<f32>()).max(1);
         let failed = |e| {
             let size = human(bytes as f64);
             Error::Failed(format!(

@@ -4,8 +4,10 @@
 
 mod corpus;
 mod ids;
+mod lm;
 mod print;
 mod tokenizer;
+mod train;
 mod vectors;
 
 use crate::corpus::{Corpus, CorpusOptions};
@@ -56,12 +58,17 @@ impl Global {
 
 #[derive(Subcommand)]
 enum Command {
+    /// The main job: text to tokenizer, word vectors and language model
+    Train(train::TrainArgs),
     /// Train and use byte-pair tokenizers
     #[command(subcommand)]
     Tokenizer(tokenizer::TokenizerCommand),
     /// Train and query word vectors
     #[command(subcommand)]
     Vectors(vectors::VectorsCommand),
+    /// Train and use attention language models
+    #[command(subcommand)]
+    Lm(lm::LmCommand),
     /// Write the synthetic corpus, or look into one of your own
     #[command(subcommand)]
     Corpus(corpus::CorpusCommand),
@@ -110,8 +117,10 @@ pub fn main() -> ExitCode {
 
 fn run(global: &Global, command: Command) -> Result<()> {
     match command {
+        Command::Train(args) => train::run(global, &args),
         Command::Tokenizer(command) => tokenizer::run(global, command),
         Command::Vectors(command) => vectors::run(global, command),
+        Command::Lm(command) => lm::run(global, command),
         Command::Corpus(command) => corpus::run(global, command),
     }
 }

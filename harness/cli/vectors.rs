@@ -85,7 +85,7 @@ enum SigmoidArg {
 #[derive(Args)]
 struct Model {
     /// word2vec binary or text
-    #[arg(long = "model", short, value_name = "FILE")]
+    #[arg(long = "model", short = 'm', value_name = "FILE")]
     path: PathBuf,
 }
 

@@ -9,6 +9,7 @@ use crate::kernels::softmax::softmax_in_place;
 use crate::progress;
 use crate::token_stream::TokenStream;
 use crate::{Error, Result};
+use serde::Serialize;
 
 /// A candidate for the next token.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +96,7 @@ pub fn generate_text(
 }
 
 /// How well a model predicts a text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Evaluated {
     /// Bits that the model needs for the text, divided by its bytes.
     pub bits_per_byte: f64,

@@ -1,0 +1,287 @@
+//! `barelm lm`: train, evaluate, predict, generate.
+
+use super::print::Stdout;
+use super::{Global, Input, open_corpus};
+use crate::Result;
+use crate::attention_trainer::{LmOptions, Output};
+use crate::embeddings::Embeddings;
+use crate::kernels::sample::Sampling;
+use crate::model_file::{ModelFile, evaluate_text, generate_text, predict_text};
+use crate::pipeline::{LmJob, LmReport};
+use crate::tokenizer::Tokenizer;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::slice;
+
+#[derive(Subcommand)]
+pub(super) enum LmCommand {
+    /// Train an attention language model
+    Train(TrainArgs),
+    /// Bits per byte of a text
+    Evaluate(EvaluateArgs),
+    /// The likeliest next tokens after a prompt
+    Predict(PredictArgs),
+    /// Continue a prompt
+    Generate(GenerateArgs),
+}
+
+/// The output layer, as an argument.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OutputArg {
+    /// A table of its own
+    Softmax,
+    /// The value table
+    Tied,
+    /// A Huffman tree over the token counts
+    Huffman,
+}
+
+impl From<OutputArg> for Output {
+    fn from(output: OutputArg) -> Self {
+        match output {
+            OutputArg::Softmax => Self::Softmax,
+            OutputArg::Tied => Self::Tied,
+            OutputArg::Huffman => Self::Huffman,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ConfigArg {
+    Seed,
+}
+
+#[derive(Args)]
+pub(super) struct TrainArgs {
+    #[command(flatten)]
+    input: Input,
+    /// The architecture: seed is one attention layer over per-token tables
+    #[arg(long, value_enum, default_value_t = ConfigArg::Seed)]
+    config: ConfigArg,
+    /// A trained tokenizer; without it one is trained on the text
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
+    /// Tokens of the tokenizer that is trained
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1024,
+        conflicts_with = "tokenizer"
+    )]
+    vocab_size: usize,
+    /// Word vectors of the same tokenizer to start from
+    #[arg(long, value_name = "FILE")]
+    vectors: Option<PathBuf>,
+    /// Width of the tables
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    dim: usize,
+    /// Attention heads
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    heads: usize,
+    /// Tokens that a prediction looks at
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    context: usize,
+    /// One head, no positions, output compared with the value table
+    #[arg(long)]
+    literal: bool,
+    /// The output layer
+    #[arg(long, value_enum, default_value_t = OutputArg::Softmax)]
+    output: OutputArg,
+    /// Training steps
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Minutes instead of steps; the steps reached are recorded
+    #[arg(long, value_name = "X", conflicts_with = "steps")]
+    minutes: Option<f64>,
+    /// Peak learning rate
+    #[arg(long, value_name = "X", default_value_t = LmOptions::default().learning_rate)]
+    learning_rate: f32,
+    /// Tokens a step
+    #[arg(long, value_name = "N", default_value_t = LmOptions::default().batch_tokens)]
+    batch_tokens: usize,
+    /// Held-out text [default: the last tenth of the corpus]
+    #[arg(long, value_name = "FILE")]
+    valid: Option<PathBuf>,
+    /// Equal seeds give equal files
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The model directory
+    #[arg(long, short = 'o', value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// A model on disk.
+#[derive(Args)]
+struct Model {
+    /// The model directory, or its model.barelm
+    #[arg(long = "model", short = 'm', value_name = "DIR")]
+    path: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct EvaluateArgs {
+    #[command(flatten)]
+    model: Model,
+    #[command(flatten)]
+    input: Input,
+}
+
+#[derive(Args)]
+pub(super) struct PredictArgs {
+    #[command(flatten)]
+    model: Model,
+    /// The text before
+    #[arg(long, short)]
+    prompt: String,
+    /// How many tokens to show
+    #[arg(long, short = 'k', value_name = "N", default_value_t = 10)]
+    top: usize,
+}
+
+#[derive(Args)]
+pub(super) struct GenerateArgs {
+    #[command(flatten)]
+    model: Model,
+    /// The text before
+    #[arg(long, short, default_value = "")]
+    prompt: String,
+    /// Tokens to add
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    max_tokens: usize,
+    /// 0 takes the likeliest token, higher is wilder
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    temperature: f32,
+    /// Draw among the N likeliest tokens; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    top_k: usize,
+    /// Draw among the likeliest tokens that hold this share of the probability
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    top_p: f32,
+    /// Equal seeds give equal text
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(super) fn run(global: &Global, command: LmCommand) -> Result<()> {
+    match command {
+        LmCommand::Train(args) => train(global, &args),
+        LmCommand::Evaluate(args) => evaluate(global, &args),
+        LmCommand::Predict(args) => predict(global, &args),
+        LmCommand::Generate(args) => generate(global, &args),
+    }
+}
+
+impl TrainArgs {
+    fn options(&self, global: &Global) -> LmOptions {
+        let ConfigArg::Seed = self.config;
+        LmOptions {
+            dim: self.dim,
+            heads: self.heads,
+            context: self.context,
+            literal: self.literal,
+            output: self.output.into(),
+            steps: self.steps,
+            minutes: self.minutes,
+            batch_tokens: self.batch_tokens,
+            learning_rate: self.learning_rate,
+            seed: self.seed,
+            threads: global.threads(),
+            ..LmOptions::default()
+        }
+    }
+}
+
+fn train(global: &Global, args: &TrainArgs) -> Result<()> {
+    let options = args.options(global);
+    let job = LmJob {
+        tokenizer: args.tokenizer.as_ref().map(Tokenizer::load).transpose()?,
+        vocab_size: args.vocab_size,
+        vectors: args.vectors.as_ref().map(Embeddings::load).transpose()?,
+        options,
+        out: args.out.clone(),
+    };
+    job.validate()?;
+    let valid = args
+        .valid
+        .as_ref()
+        .map(|path| open_corpus(slice::from_ref(path), None))
+        .transpose()?;
+    let report = job.run(&args.input.open()?, valid.as_ref())?;
+    let mut stdout = Stdout::new();
+    if global.json {
+        stdout.json(&report)?;
+    } else {
+        print_report(&mut stdout, &report)?;
+    }
+    stdout.flush()
+}
+
+fn print_report(stdout: &mut Stdout, report: &LmReport) -> Result<()> {
+    for line in &report.history {
+        let bits = line
+            .bits_per_byte
+            .map_or("-".into(), |bits| format!("{bits:.4}"));
+        stdout.line(format!(
+            "step {}: loss {:.4} nats, {bits} bits per byte",
+            line.step, line.train_loss
+        ))?;
+    }
+    stdout.line(format!(
+        "{} parameters, {:.4} bits per byte of held-out text; a smoothed bigram has {:.4}; {:.0} tokens/s",
+        report.parameters, report.bits_per_byte, report.bigram_bits_per_byte, report.tokens_per_second
+    ))
+}
+
+fn evaluate(global: &Global, args: &EvaluateArgs) -> Result<()> {
+    let model = ModelFile::open(&args.model.path)?;
+    let corpus = args.input.open()?;
+    let text: Vec<u8> = corpus
+        .documents()
+        .flat_map(|document| document.text)
+        .copied()
+        .collect();
+    let mut stdout = Stdout::new();
+    stdout.report(global, &evaluate_text(&model, &text, global.threads())?)?;
+    stdout.flush()
+}
+
+fn predict(global: &Global, args: &PredictArgs) -> Result<()> {
+    let model = ModelFile::open(&args.model.path)?;
+    let mut stdout = Stdout::new();
+    for guess in predict_text(&model, args.prompt.as_bytes(), args.top)? {
+        let token = String::from_utf8_lossy(&guess.token);
+        let probability = guess.probability;
+        if global.json {
+            stdout.json(
+                &serde_json::json!({ "id": guess.id, "token": token, "probability": probability }),
+            )?;
+        } else {
+            stdout.line(format!("{probability:.4}  {token:?}"))?;
+        }
+    }
+    stdout.flush()
+}
+
+fn generate(global: &Global, args: &GenerateArgs) -> Result<()> {
+    let model = ModelFile::open(&args.model.path)?;
+    let sampling = Sampling {
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+    };
+    let mut stdout = Stdout::new();
+    let (prompt, count) = (args.prompt.as_bytes(), args.max_tokens);
+    if global.json {
+        let text = generate_text(&model, prompt, count, &sampling, args.seed, |_| Ok(()))?;
+        let text = String::from_utf8_lossy(&text);
+        stdout.json(&serde_json::json!({ "prompt": args.prompt, "text": text }))?;
+    } else {
+        stdout.bytes(prompt)?;
+        generate_text(&model, prompt, count, &sampling, args.seed, |token| {
+            stdout.bytes(token)?;
+            stdout.flush()
+        })?;
+        stdout.line("")?;
+    }
+    stdout.flush()
+}

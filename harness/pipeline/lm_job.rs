@@ -1,0 +1,123 @@
+//! The last stages alone: a language model on a text, with or without a tokenizer at hand.
+
+use super::{encode, train_tokenizer};
+use crate::attention_trainer::{self, Evaluation, LmOptions};
+use crate::bpe_trainer::BpeTrainerOptions;
+use crate::corpus::Corpus;
+use crate::embeddings::Embeddings;
+use crate::kernels::bpe::Pattern;
+use crate::model_file::{self, Origin, save_model};
+use crate::ngram::BigramModel;
+use crate::output::OutputFile;
+use crate::tokenizer::{HarnessPattern, Tokenizer};
+use crate::{Error, Result};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// What to train, and where to put it.
+#[derive(Debug)]
+pub struct LmJob {
+    /// The tokenizer; without it one of `vocab_size` is trained on the text.
+    pub tokenizer: Option<Tokenizer>,
+    /// Tokens of the tokenizer that is trained.
+    pub vocab_size: usize,
+    /// Word vectors of the tokenizer's pieces to start from.
+    pub vectors: Option<Embeddings>,
+    /// The model.
+    pub options: LmOptions,
+    /// The model directory.
+    pub out: PathBuf,
+}
+
+/// How the training went.
+#[derive(Clone, Debug, Serialize)]
+pub struct LmReport {
+    /// Evaluation by evaluation.
+    pub history: Vec<Evaluation>,
+    /// Bits per byte of the held-out text at the end.
+    pub bits_per_byte: f64,
+    /// The same of a smoothed bigram over the same tokens.
+    pub bigram_bits_per_byte: f64,
+    /// Number of parameters.
+    pub parameters: usize,
+    /// Tokens trained a second.
+    pub tokens_per_second: f64,
+}
+
+impl LmJob {
+    fn bpe_options(&self) -> BpeTrainerOptions {
+        BpeTrainerOptions {
+            vocab_size: self.vocab_size,
+            ..Default::default()
+        }
+    }
+
+    /// Refuses what cannot work, before any work is done.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn validate(&self) -> Result<()> {
+        self.options.validate()?;
+        match (&self.tokenizer, &self.vectors) {
+            (None, Some(_)) => Err(Error::Usage(
+                "--vectors needs the --tokenizer whose pieces they stand for".into(),
+            )),
+            (None, None) => self.bpe_options().validate(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Trains on a text; held out is `valid`, or else the last tenth of the text.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for senseless options, [`Error::Io`] when the folder cannot be written.
+    pub fn run(&self, corpus: &Corpus, valid: Option<&Corpus>) -> Result<LmReport> {
+        self.validate()?;
+        let model = self.out.join(model_file::FILE_NAME);
+        // A folder that cannot be written should be known now, not after the work.
+        drop(OutputFile::create(&model)?);
+        let (head, tail) = corpus.split_off_tail(corpus.bytes() / 10);
+        let (train, valid) = valid.map_or((&head, &tail), |valid| (corpus, valid));
+        let threads = self.options.threads;
+        let trained;
+        let tokenizer = match &self.tokenizer {
+            Some(tokenizer) => tokenizer,
+            None => {
+                let pattern = HarnessPattern::Known(Pattern::Gpt2);
+                trained = train_tokenizer(train, &pattern, &self.bpe_options(), threads)?;
+                &trained
+            }
+        };
+        tokenizer.save_json(self.out.join("tokenizer.json"))?;
+        let folder = tempfile::tempdir().map_err(Error::io("temporary folder"))?;
+        let train = encode(
+            train,
+            tokenizer,
+            &folder.path().join("train.tokens"),
+            threads,
+        )?;
+        let valid = encode(
+            valid,
+            tokenizer,
+            &folder.path().join("valid.tokens"),
+            threads,
+        )?;
+        let bigram = BigramModel::train(&train)?.bits_per_byte(&valid, valid.text_bytes())?;
+        let vectors = self.vectors.as_ref().map(|vectors| &vectors.data[..]);
+        let held_out = Some((&valid, valid.text_bytes()));
+        let lm =
+            attention_trainer::train(&train, held_out, vectors, &train.counts(), &self.options)?;
+        let origin = Origin {
+            corpus_bytes: corpus.bytes(),
+            corpus_hash: corpus.hash(),
+        };
+        save_model(&model, &lm, tokenizer, origin, vectors)?;
+        Ok(LmReport {
+            bits_per_byte: lm.bits_per_byte().unwrap_or(f64::NAN),
+            bigram_bits_per_byte: bigram,
+            parameters: lm.parameter_count(),
+            tokens_per_second: lm.tokens_per_second,
+            history: lm.history,
+        })
+    }
+}

@@ -1,0 +1,251 @@
+//! What the main job will do to a corpus of a given size, unless told otherwise.
+
+use crate::attention_trainer::{LmOptions, Output};
+use crate::cbow_trainer::CbowOptions;
+use crate::kernels::bpe::Pattern;
+use crate::tokenizer::HarnessPattern;
+use crate::{Error, Result};
+use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Settings of the main job; `None` leaves the choice to [`Plan::new`].
+#[derive(Clone, Debug)]
+pub struct PipelineOptions {
+    /// The model directory.
+    pub out: PathBuf,
+    /// Seed of every random choice.
+    pub seed: u64,
+    /// Threads; results do not depend on it.
+    pub threads: usize,
+    /// How text is cut into pretokens.
+    pub pattern: HarnessPattern,
+    /// Tokens in the vocabulary.
+    pub vocab_size: Option<usize>,
+    /// Width of vectors and tables.
+    pub dim: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Tokens that a prediction looks at.
+    pub context: Option<usize>,
+    /// The literal form of the model: one head, no positions, output compared with the values.
+    pub literal: bool,
+    /// The output layer.
+    pub output: Output,
+    /// Passes over the text for the word vectors.
+    pub vector_epochs: Option<usize>,
+    /// Training steps of the attention model.
+    pub steps: Option<u64>,
+    /// Minutes for the attention model instead; the steps reached are recorded.
+    pub minutes: Option<f64>,
+}
+
+impl Default for PipelineOptions {
+    fn default() -> Self {
+        Self {
+            out: "barelm-model".into(),
+            seed: 1,
+            threads: crate::parallel::default_threads(),
+            pattern: HarnessPattern::Known(Pattern::Gpt2),
+            vocab_size: None,
+            dim: 128,
+            heads: 4,
+            context: None,
+            literal: false,
+            output: Output::Softmax,
+            vector_epochs: None,
+            steps: None,
+            minutes: None,
+        }
+    }
+}
+
+impl PipelineOptions {
+    /// Refuses what cannot work, before any work is done.
+    ///
+    /// # Errors
+    /// [`Error::Usage`].
+    pub fn validate(&self) -> Result<()> {
+        let plan = Plan::new(1 << 20, self);
+        if plan.vocab_size < 256 {
+            return Err(Error::Usage(format!(
+                "--vocab-size {} is below the alphabet of 256 bytes",
+                plan.vocab_size
+            )));
+        }
+        plan.cbow_options(self).validate()?;
+        plan.lm_options(self).validate()
+    }
+}
+
+/// Sizes and budgets, from the size of the corpus alone.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// Tokens in the vocabulary.
+    pub vocab_size: usize,
+    /// Bytes at the end of the corpus that no stage learns from.
+    pub held_out_bytes: u64,
+    /// Passes over the text for the word vectors.
+    pub vector_epochs: usize,
+    /// Width of vectors and tables.
+    pub dim: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Tokens that a prediction looks at.
+    pub context: usize,
+    /// Tokens a training step.
+    pub batch_tokens: usize,
+    /// Training steps; `None` when minutes were given.
+    pub steps: Option<u64>,
+}
+
+/// Words of all passes over which word vectors are trained, at least.
+const VECTOR_TOKENS: f64 = 6e6;
+/// Tokens that the attention model learns from: a thousand times the root of the bytes, between
+/// these two, but no more than twenty passes over a small text.
+const MODEL_TOKENS: (f64, f64) = (2.4e6, 10e6);
+
+impl Plan {
+    /// A vocabulary near the square root of the bytes, one twentieth held out (a MiB at most), word
+    /// vectors over six million tokens or one pass, and for the attention model some minutes' worth
+    /// of tokens: a token costs in proportion to the vocabulary.
+    pub fn new(bytes: u64, options: &PipelineOptions) -> Self {
+        let root = (bytes as f64).sqrt().clamp(512.0, 8192.0);
+        let vocab_size = options
+            .vocab_size
+            .unwrap_or(1 << root.log2().round() as u32);
+        // A token stands for some three to four bytes of English at these sizes.
+        let tokens = bytes as f64 / 3.5;
+        let epochs = (VECTOR_TOKENS / tokens.max(1.0)).round().clamp(1.0, 10.0) as usize;
+        let batch_tokens = 2048;
+        let (least, most) = MODEL_TOKENS;
+        let budget = (1e3 * (bytes as f64).sqrt())
+            .clamp(least, most)
+            .min(20.0 * tokens);
+        Self {
+            vocab_size,
+            held_out_bytes: (bytes / 20).clamp(1, 1 << 20),
+            vector_epochs: options.vector_epochs.unwrap_or(epochs),
+            dim: options.dim,
+            heads: options.heads,
+            context: options.context.unwrap_or(64),
+            batch_tokens,
+            steps: match options.minutes {
+                Some(_) => options.steps,
+                None => Some(
+                    options
+                        .steps
+                        .unwrap_or((budget / batch_tokens as f64) as u64),
+                ),
+            },
+        }
+    }
+
+    /// Settings of the word vectors.
+    pub(crate) fn cbow_options(&self, options: &PipelineOptions) -> CbowOptions {
+        CbowOptions {
+            dim: self.dim,
+            epochs: self.vector_epochs,
+            seed: options.seed,
+            threads: options.threads,
+            ..CbowOptions::default()
+        }
+    }
+
+    /// Settings of the attention model.
+    pub(crate) fn lm_options(&self, options: &PipelineOptions) -> LmOptions {
+        LmOptions {
+            dim: self.dim,
+            heads: self.heads,
+            context: self.context,
+            literal: options.literal,
+            output: options.output,
+            steps: self.steps,
+            minutes: options.minutes,
+            batch_tokens: self.batch_tokens,
+            seed: options.seed,
+            threads: options.threads,
+            ..LmOptions::default()
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            vocab_size,
+            held_out_bytes,
+            vector_epochs,
+            dim,
+            heads,
+            context,
+            ..
+        } = self;
+        write!(
+            f,
+            "vocabulary {vocab_size}, {held_out_bytes} bytes held out; word vectors of {dim}, \
+             {vector_epochs} epochs; attention over {context} tokens, {heads} heads, "
+        )?;
+        match self.steps {
+            Some(steps) => write!(f, "{steps} steps of {} tokens", self.batch_tokens),
+            None => write!(f, "as many steps as the minutes allow"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vocabulary_grows_with_the_root_of_the_corpus() {
+        let vocab = |bytes| Plan::new(bytes, &PipelineOptions::default()).vocab_size;
+        assert_eq!(
+            [
+                vocab(0),
+                vocab(1 << 20),
+                vocab(6 << 20),
+                vocab(100_000_000),
+                vocab(1 << 40)
+            ],
+            [512, 1024, 2048, 8192, 8192]
+        );
+    }
+
+    #[test]
+    fn what_the_user_says_stands() {
+        let options = PipelineOptions {
+            vocab_size: Some(300),
+            steps: Some(7),
+            ..Default::default()
+        };
+        let plan = Plan::new(1 << 30, &options);
+        assert_eq!((plan.vocab_size, plan.steps), (300, Some(7)));
+        let minutes = PipelineOptions {
+            minutes: Some(1.0),
+            ..Default::default()
+        };
+        assert_eq!(Plan::new(1 << 30, &minutes).steps, None);
+    }
+
+    #[test]
+    fn absurd_settings_are_refused_before_the_work() {
+        let refused = |options: PipelineOptions| matches!(options.validate(), Err(Error::Usage(_)));
+        assert!(refused(PipelineOptions {
+            vocab_size: Some(255),
+            ..Default::default()
+        }));
+        assert!(refused(PipelineOptions {
+            dim: 0,
+            ..Default::default()
+        }));
+        assert!(refused(PipelineOptions {
+            heads: 5,
+            ..Default::default()
+        }));
+        assert!(refused(PipelineOptions {
+            context: Some(0),
+            ..Default::default()
+        }));
+    }
+}
