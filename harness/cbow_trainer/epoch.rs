@@ -8,7 +8,7 @@ use super::exchange::Exchange;
 use super::parameters::ParameterSlice;
 use super::windows::{Batch, Windows};
 use super::{CbowOptions, EpochReport};
-use crate::kernels::cbow::{activate, forward_slice, update_slice};
+use crate::kernels::cbow::{activate, damp, damp_workspace_len, forward_slice, update_slice};
 use crate::progress::Progress;
 use crate::{Error, Result};
 use std::f64::consts::LN_2;
@@ -46,12 +46,13 @@ struct Totals {
 /// Trains one epoch.
 ///
 /// # Errors
-/// [`Error::Failed`] when the loss is no longer a number, or those of [`Progress::advance`].
+/// [`Error::Failed`] when the loss rises above `highest_loss`, or those of [`Progress::advance`].
 pub(super) fn run(
     mut parameters: &mut [ParameterSlice],
     windows: &Windows<'_>,
     schedule: Schedule,
     options: &CbowOptions,
+    highest_loss: f64,
     progress: &Progress,
 ) -> Result<EpochReport> {
     let start = Instant::now();
@@ -66,6 +67,7 @@ pub(super) fn run(
         parameters = others;
         workers.push(Worker {
             x: own.iter().map(|_| Vec::new()).collect(),
+            workspace: [0.0; damp_workspace_len()],
             slices: own,
             first,
             exchange: &exchange,
@@ -80,7 +82,7 @@ pub(super) fn run(
         for worker in workers {
             scope.spawn(move || worker.run(|_, _| Ok(())));
         }
-        reporter.run(report_to(progress))
+        reporter.run(report_to(progress, highest_loss))
     })?;
     Ok(epoch_report(totals, start.elapsed().as_secs_f64()))
 }
@@ -97,17 +99,20 @@ fn epoch_report(totals: Totals, seconds: f64) -> EpochReport {
     }
 }
 
-/// Reports the mean loss of the windows since the report before, and refuses to go on without one.
-fn report_to(progress: &Progress) -> impl FnMut(&Totals, bool) -> Result<()> {
+/// Reports the mean loss of the windows since the report before, and refuses to go on when it is
+/// no number, or one that only vectors that grow without end can give.
+fn report_to(progress: &Progress, highest_loss: f64) -> impl FnMut(&Totals, bool) -> Result<()> {
     let mut last = Totals::default();
     move |now, end| {
         if now.tokens - last.tokens < REPORT_EVERY && !end {
             return Ok(());
         }
         let loss = (now.loss - last.loss) / (now.windows - last.windows).max(1) as f64;
-        if !loss.is_finite() {
-            let message = "training overflowed; lower the learning rate (--alpha)";
-            return Err(Error::Failed(message.into()));
+        if loss.is_nan() || loss > highest_loss {
+            let message = format!(
+                "training diverged: the loss rose to {loss:.3e} nats; lower the learning rate (--alpha)"
+            );
+            return Err(Error::Failed(message));
         }
         progress.note(format!(
             "loss {loss:.3} nats ({:.2} bits) a word",
@@ -124,6 +129,7 @@ struct Worker<'a> {
     slices: &'a mut [ParameterSlice],
     first: usize,
     x: Vec<Vec<f32>>,
+    workspace: [f32; damp_workspace_len()],
     exchange: &'a Exchange,
     windows: Windows<'a>,
     schedule: Schedule,
@@ -134,7 +140,7 @@ impl Worker<'_> {
     /// All batches; `report` sees the totals after each and at the end, and can stop all threads.
     fn run(mut self, mut report: impl FnMut(&Totals, bool) -> Result<()>) -> Result<Totals> {
         let _guard = self.exchange.guard();
-        let (mut totals, mut batch, mut scores) = (Totals::default(), Batch::default(), vec![]);
+        let (mut totals, mut batch, mut sums) = (Totals::default(), Batch::default(), vec![]);
         for round in 0.. {
             self.windows.next_batch(&mut batch);
             if batch.len() == 0 {
@@ -145,8 +151,8 @@ impl Worker<'_> {
             if self.exchange.meet(round, reported.is_err()) {
                 return reported.map(|()| totals);
             }
-            self.exchange.sum_into(round, &mut scores);
-            totals.loss += self.update(&batch, &mut scores);
+            self.exchange.sum_into(round, &mut sums);
+            totals.loss += self.update(&batch, &mut sums);
             totals.windows += batch.len() as u64;
             totals.tokens = self.windows.tokens_read();
         }
@@ -154,26 +160,29 @@ impl Worker<'_> {
         Ok(totals)
     }
 
-    /// Partial scores of this thread's slices, into the exchange.
+    /// Partial sums of this thread's slices, into the exchange.
     fn forward(&mut self, batch: &Batch, round: usize) {
         for (i, (slice, x)) in self.slices.iter().zip(&mut self.x).enumerate() {
-            let mut scores = self.exchange.partial(round, self.first + i);
+            let mut partials = self.exchange.partial(round, self.first + i);
             x.resize(batch.len() * slice.width(), 0.0);
-            scores.resize(batch.view().scores_len(), 0.0);
+            partials.resize(batch.view().partials_len(), 0.0);
             let projection = self.options.projection;
-            forward_slice(slice.view(), batch.view(), projection, x, &mut scores)
+            forward_slice(slice.view(), batch.view(), projection, x, &mut partials)
                 .expect("tokens and nodes come from the vocabulary");
         }
     }
 
-    /// Turns scores into steps, and takes them on this thread's slices; returns the loss.
-    fn update(&mut self, batch: &Batch, scores: &mut [f32]) -> f64 {
+    /// Turns the sums into steps, and takes them on this thread's slices; returns the loss.
+    fn update(&mut self, batch: &Batch, sums: &mut [f32]) -> f64 {
         let rate = self.schedule.rate(self.windows.tokens_read());
-        let loss = activate(scores, batch.signs(), rate, self.options.sigmoid)
+        let view = batch.view();
+        let (steps, squares) = sums.split_at_mut(view.scores_len());
+        let loss = activate(steps, batch.signs(), rate, self.options.sigmoid)
             .expect("there is a sign for every score");
+        damp(steps, view, squares, rate, &mut self.workspace)
+            .expect("there is a square for every window");
         for (slice, x) in self.slices.iter_mut().zip(&self.x) {
-            let projection = self.options.projection;
-            update_slice(slice.view_mut(), batch.view(), projection, x, scores)
+            update_slice(slice.view_mut(), view, self.options.projection, x, steps)
                 .expect("`forward` was given the same shapes");
         }
         loss

@@ -1,14 +1,16 @@
 //! Trains word vectors: CBOW with hierarchical softmax.
 //!
 //! ```text
-//! words or tokens -> ids on disk, mapped -> windows (subsampled) -> batches of 16
+//! words or tokens -> ids on disk, mapped -> windows (subsampled) -> batches of 64
 //!   -> every thread: its slices of the dimensions -> vectors, thetas
 //! ```
 //! **The same bits at any thread count, without a data race.** Vectors and thetas are stored slice
 //! by slice, a slice being up to 64 dimensions, and each thread owns some slices of all rows. For
 //! a batch of windows, every thread computes the partial dot products of its slices; the threads
 //! meet once and add the partial products in the order of the slices; each then updates its own.
-//! What is added to what follows from the dimension and the batch, never from the threads.
+//! What is added to what follows from the dimension and the batch, never from the threads. Windows
+//! of a batch that share a node of the tree are kept from overshooting together; see
+//! [`damp`](crate::kernels::cbow::damp).
 //!
 //! Sources: T. Mikolov et al., "Efficient estimation of word representations in vector space",
 //! 2013; word2vec.c, for the defaults, the subsampling and the fall of the learning rate.
@@ -32,7 +34,11 @@ use crate::token_stream::Ids;
 use crate::{Error, Result};
 use epoch::Schedule;
 use serde::Serialize;
+use std::f64::consts::LN_2;
 use windows::Windows;
+
+/// A loss this many times that of untrained vectors is no learning any more.
+const DIVERGED: f64 = 4.0;
 
 /// A text to train on.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +121,9 @@ pub fn train(
     }
     let tree = HuffmanTree::from_counts(source.counts)?;
     let keep = windows::keep_chances(source.counts, options.sample);
+    // Untrained, every decision of a path costs one bit.
+    let untrained = tree.view().expected_code_len(source.counts).unwrap_or(0.0) * LN_2;
+    let highest_loss = DIVERGED * untrained.max(1.0);
     let mut parameters = parameters::initial(vocab_size, options.dim, options.seed)?;
     let tokens: u64 = source.counts.iter().sum();
     let total = tokens * options.epochs as u64;
@@ -128,13 +137,15 @@ pub fn train(
             tokens_before: tokens * epoch as u64,
             tokens_total: total,
         };
-        epochs.push(epoch::run(
+        let report = epoch::run(
             &mut parameters,
             &windows,
             schedule,
             options,
+            highest_loss,
             &progress,
-        )?);
+        )?;
+        epochs.push(report);
     }
     progress.finish();
     let (data, thetas) = parameters::gather(parameters, options.dim);

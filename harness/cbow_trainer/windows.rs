@@ -9,9 +9,9 @@ use crate::kernels::huffman::HuffmanRef;
 use crate::kernels::rng::Rng;
 use crate::token_stream::Ids;
 
-/// Windows whose scores are computed together. More would spare meetings of threads and let
-/// frequent nodes learn from staler scores.
-pub(super) const BATCH: usize = 16;
+/// Windows whose scores are computed together. Threads meet once a batch, so short batches cost
+/// time; from 128 on the vectors of the context are so stale that quality falls.
+pub(super) const BATCH: usize = 64;
 
 /// A line longer than this is cut; word2vec.c's `MAX_SENTENCE_LENGTH`.
 const MAX_SENTENCE: usize = 1000;

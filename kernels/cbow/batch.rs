@@ -55,6 +55,12 @@ impl<'a> BatchRef<'a> {
         self.nodes.len()
     }
 
+    /// Number of partial sums of a slice: a score a node, then `|x|^2` a window.
+    #[inline(always)]
+    pub fn partials_len(&self) -> usize {
+        self.scores_len() + self.len()
+    }
+
     /// Context and nodes of window `b`; empty when there is no such window.
     #[inline(always)]
     pub fn window(&self, b: usize) -> (&'a [u32], &'a [u32]) {

@@ -12,16 +12,18 @@
 //! `d_n` is the bit. (word2vec.c's `1 - code - s` is the same step with the opposite label.)
 //!
 //! [`step`] is that, one window at a time, for vectors of any length. [`forward_slice`],
-//! [`activate`] and [`update_slice`] are the same for a batch of windows, cut into slices of the
-//! dimensions so that several threads can share the work; see [`slices`].
+//! [`activate`], [`damp`] and [`update_slice`] are the same for a batch of windows, cut into slices
+//! of the dimensions so that several threads can share the work; see [`slices`].
 
 mod activation;
 mod batch;
+mod damping;
 mod slice;
 mod step;
 
 pub use activation::activate;
 pub use batch::BatchRef;
+pub use damping::{damp, damp_workspace_len};
 pub use slice::{Slice, SliceMut, forward_slice, slices, update_slice};
 pub use step::{CbowMut, StepOptions, step, step_workspace_len};
 

@@ -4,14 +4,14 @@
 //! slice of `x`, and of every product that makes up a score, needs nothing from other slices; so
 //! threads that own different slices never touch each other's parameters. For a batch:
 //!
-//! 1. [`forward_slice`] on every slice: `x`, and a partial score for each node of each window;
-//! 2. partial scores are exchanged and added in the order of the slices: the only meeting point;
-//! 3. [`super::activate`]: steps and losses, the same for all slices;
+//! 1. [`forward_slice`] on every slice: `x`, and its parts of each score and of `|x|^2`;
+//! 2. those parts are exchanged and added in the order of the slices: the only meeting point;
+//! 3. [`super::activate`] and [`super::damp`]: losses and steps, the same for all slices;
 //! 4. [`update_slice`] on every slice, window after window.
 //!
 //! Slices follow from the dimension alone, so results do not depend on the number of threads.
-//! Within a batch, scores are those of the parameters before it; `theta` and the gradient that the
-//! context gets are up to date. A batch of one window is exactly [`super::step`].
+//! Scores are those of the parameters before the batch. A batch of one window is exactly
+//! [`super::step`].
 
 use super::{BatchRef, Projection};
 use crate::error::ShapeError;
@@ -60,11 +60,11 @@ pub struct SliceMut<'a> {
     pub thetas: MatMut<'a>,
 }
 
-/// `x` of every window and the partial score of each of its nodes, for one slice.
+/// `x` of every window, and this slice's part of the score of each node and of each `|x|^2`.
 ///
 /// # Shapes
-/// `slice`: rows of 16, 32, 48 or 64 elements; `x`: one such row a window; `scores`:
-/// [`BatchRef::scores_len`].
+/// `slice`: rows of 16, 32, 48 or 64 elements; `x`: one such row a window; `partials`:
+/// [`BatchRef::partials_len`], the scores first.
 ///
 /// # Errors
 /// [`ShapeError`] when shapes differ or a row does not exist.
@@ -79,19 +79,21 @@ pub struct SliceMut<'a> {
 /// use barelm_kernels::{mat::*, sigmoid::SigmoidMethod};
 /// let (mut vectors, mut thetas) = ([0.1; 2 * 16], [0.2; 16]);
 /// let batch = BatchRef::new(&[0, 1], &[0], &[0, 1], &[0])?;
-/// let (mut x, mut scores) = ([0.0; 16], [0.0]);
+/// let (mut x, mut partials) = ([0.0; 16], [0.0; 2]);
 /// let slice = Slice {
 ///     vectors: MatRef::new(&vectors, 2, 16)?,
 ///     thetas: MatRef::new(&thetas, 1, 16)?,
 /// };
-/// forward_slice(slice, batch, Projection::Mean, &mut x, &mut scores)?;
-/// assert!((scores[0] - 16.0 * 0.1 * 0.2).abs() < 1e-6);
-/// activate(&mut scores, &[1.0], 0.5, SigmoidMethod::Polynomial)?; // the target's bit is 1
+/// forward_slice(slice, batch, Projection::Mean, &mut x, &mut partials)?;
+/// assert!((partials[0] - 16.0 * 0.1 * 0.2).abs() < 1e-6);
+/// assert!((partials[1] - 16.0 * 0.1 * 0.1).abs() < 1e-6);
+/// let steps = &mut partials[..1];
+/// activate(steps, &[1.0], 0.5, SigmoidMethod::Polynomial)?; // the target's bit is 1
 /// let slice = SliceMut {
 ///     vectors: MatMut::new(&mut vectors, 2, 16)?,
 ///     thetas: MatMut::new(&mut thetas, 1, 16)?,
 /// };
-/// update_slice(slice, batch, Projection::Mean, &x, &scores)?;
+/// update_slice(slice, batch, Projection::Mean, &x, steps)?;
 /// assert!(thetas[0] > 0.2 && vectors[0] > 0.1 && vectors[16] == 0.1);
 /// # Ok::<(), barelm_kernels::error::ShapeError>(())
 /// ```
@@ -100,16 +102,19 @@ pub fn forward_slice(
     batch: BatchRef<'_>,
     projection: Projection,
     x: &mut [f32],
-    scores: &mut [f32],
+    partials: &mut [f32],
 ) -> Result<(), ShapeError> {
     let Slice { vectors, thetas } = slice;
-    check(batch, vectors, thetas, x, scores)?;
+    check(batch, vectors, thetas, x)?;
+    if partials.len() != batch.partials_len() {
+        return Err(ShapeError);
+    }
     dispatch(Forward {
         slice,
         batch,
         projection,
         x,
-        scores,
+        partials,
     });
     Ok(())
 }
@@ -117,7 +122,8 @@ pub fn forward_slice(
 /// Updates one slice from the steps `g` of all nodes, window after window.
 ///
 /// # Shapes
-/// As for [`forward_slice`], whose `x` it takes; `steps` as [`super::activate`] left them.
+/// As for [`forward_slice`], whose `x` it takes; `steps`: [`BatchRef::scores_len`], as
+/// [`super::damp`] left them.
 ///
 /// # Errors
 /// [`ShapeError`] when shapes differ or a row does not exist.
@@ -135,7 +141,10 @@ pub fn update_slice(
     steps: &[f32],
 ) -> Result<(), ShapeError> {
     let (vectors, thetas) = (slice.vectors.as_ref(), slice.thetas.as_ref());
-    check(batch, vectors, thetas, x, steps)?;
+    check(batch, vectors, thetas, x)?;
+    if steps.len() != batch.scores_len() {
+        return Err(ShapeError);
+    }
     dispatch(Update {
         slice,
         batch,
@@ -151,14 +160,12 @@ fn check(
     vectors: MatRef<'_>,
     thetas: MatRef<'_>,
     x: &[f32],
-    scores: &[f32],
 ) -> Result<(), ShapeError> {
     let width = vectors.cols();
     let fits = width.is_multiple_of(LANES)
         && (1..=MAX_GROUPS).contains(&(width / LANES))
         && (thetas.cols() == width || thetas.rows() == 0)
         && x.len() == batch.len() * width
-        && scores.len() == batch.scores_len()
         && batch.is_within(vectors.rows(), thetas.rows());
     if fits { Ok(()) } else { Err(ShapeError) }
 }
@@ -168,7 +175,7 @@ pub(super) struct Forward<'a> {
     pub(super) batch: BatchRef<'a>,
     pub(super) projection: Projection,
     pub(super) x: &'a mut [f32],
-    pub(super) scores: &'a mut [f32],
+    pub(super) partials: &'a mut [f32],
 }
 
 impl Kernel for Forward<'_> {
@@ -188,9 +195,14 @@ impl Forward<'_> {
     #[inline(always)]
     fn groups<S: Simd, const G: usize>(self, simd: S) {
         let Slice { vectors, thetas } = self.slice;
-        let mut scores = self.scores.iter_mut();
+        let scores_len = self.batch.scores_len().min(self.partials.len());
+        let (scores, squares) = self.partials.split_at_mut(scores_len);
+        let mut scores = scores.iter_mut();
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
-        for (b, ((context, nodes), x_row)) in self.batch.windows().zip(x_rows).enumerate() {
+        let outputs = x_rows.iter_mut().zip(squares);
+        for (b, ((context, nodes), (x_row, square))) in
+            self.batch.windows().zip(outputs).enumerate()
+        {
             prefetch::<S, G>(simd, self.slice, self.batch.window(b + AHEAD));
             let mut x = [simd.splat(0.0); G];
             for token in context {
@@ -200,6 +212,7 @@ impl Forward<'_> {
             let (of_sum, _) = self.projection.factors(context.len());
             x = x.map(|x| simd.mul(x, simd.splat(of_sum)));
             store(simd, x, x_row);
+            *square = dot(simd, x, x);
             for (node, score) in nodes.iter().zip(&mut scores) {
                 let theta = load::<S, G>(simd, thetas.row(*node as usize));
                 *score = dot(simd, theta, x);

@@ -236,7 +236,7 @@ impl Windows {
         }
         let batch =
             BatchRef::new(&self.context_offsets, &self.contexts, &node_offsets, &nodes).unwrap();
-        let mut scores = vec![0.0; nodes.len()];
+        let mut sums = vec![0.0; batch.partials_len()];
         let mut slices_of_model: Vec<_> = slices(model.dim)
             .map(|range| {
                 let (vectors, thetas) = (
@@ -244,7 +244,7 @@ impl Windows {
                     cut(&model.thetas, model.dim, &range),
                 );
                 let mut x = vec![0.0; batch.len() * range.len()];
-                let mut part = vec![0.0; nodes.len()];
+                let mut part = vec![0.0; batch.partials_len()];
                 let slice = Slice {
                     vectors: MatRef::new(&vectors, VOCAB_SIZE, range.len()).unwrap(),
                     thetas: MatRef::new(&thetas, VOCAB_SIZE - 1, range.len()).unwrap(),
@@ -254,21 +254,30 @@ impl Windows {
                     batch,
                     projection,
                     x: &mut x,
-                    scores: &mut part,
+                    partials: &mut part,
                 });
-                scores
-                    .iter_mut()
+                sums.iter_mut()
                     .zip(part)
                     .for_each(|(sum, part)| *sum += part);
                 (range, vectors, thetas, x)
             })
             .collect();
+        let (scores, squares) = sums.split_at_mut(nodes.len());
         let loss = backend.run(Activate {
-            scores: &mut scores,
+            scores,
             signs: &signs,
             learning_rate: options.learning_rate,
             sigmoid: options.sigmoid,
         });
+        let mut workspace = [f32::NAN; damp_workspace_len()];
+        damp(
+            scores,
+            batch,
+            squares,
+            options.learning_rate,
+            &mut workspace,
+        )
+        .unwrap();
         for (range, vectors, thetas, x) in &mut slices_of_model {
             let slice = SliceMut {
                 vectors: MatMut::new(vectors, VOCAB_SIZE, range.len()).unwrap(),
@@ -279,7 +288,7 @@ impl Windows {
                 batch,
                 projection,
                 x,
-                steps: &scores,
+                steps: scores,
             });
             paste(&mut model.vectors, model.dim, range, vectors);
             paste(&mut model.thetas, model.dim, range, thetas);
@@ -376,6 +385,24 @@ fn a_batch_takes_the_sum_of_its_gradients_to_first_order() {
     }
 }
 
+/// Without damping this batch takes 64 times the step of one window, far beyond the minimum.
+#[test]
+fn a_batch_of_equal_windows_does_not_overshoot() {
+    let windows = Windows {
+        context_offsets: (0..=64).map(|b| 2 * b).collect(),
+        contexts: [4, 6].repeat(64),
+        targets: vec![13; 64],
+    };
+    let mut model = Model::new(64);
+    let options = options(Projection::Mean);
+    let train = |_| windows.train(Backend::best(), &mut model, options);
+    let losses: Vec<f64> = (0..10).map(train).collect();
+    assert!(
+        losses.windows(2).all(|pair| pair[1] < pair[0]),
+        "{losses:?}"
+    );
+}
+
 #[test]
 fn slices_cover_the_dimensions_and_are_even_in_number() {
     for dim in 1..=4096 {
@@ -432,7 +459,13 @@ fn rows_that_do_not_exist_are_errors() {
         vectors: borrowed.vectors.as_ref(),
         thetas: borrowed.thetas.as_ref(),
     };
-    let result = forward_slice(slice, batch, Projection::Mean, &mut [0.0; 16], &mut [0.0]);
+    let result = forward_slice(
+        slice,
+        batch,
+        Projection::Mean,
+        &mut [0.0; 16],
+        &mut [0.0; 2],
+    );
     assert!(result.is_err(), "there is no theta 22");
     assert!(BatchRef::new(&[0, 2], &[1], &[0, 1], &[1]).is_err());
     assert!(BatchRef::new(&[0, 1], &[1], &[0], &[]).is_err());
