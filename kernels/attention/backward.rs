@@ -12,7 +12,7 @@
 
 use super::AttentionInputs;
 use super::block::{KEYS, Keys, MAX_WIDTH, Queries};
-use super::pack::{ALIGN_SLACK, add_lane, align, carve, copy_panels, transpose_into};
+use super::pack::{ALIGN_SLACK, TransposeFrom, TransposeInto, align, carve, copy_panels};
 use super::row::{self, Row, Stored};
 use super::tile::{AddColumnsTimes, AddRowsTimes, RowsTimes};
 use crate::blas1::dot_with;
@@ -171,9 +171,12 @@ fn backward_with<S: Simd, const R: usize, const V: usize>(simd: S, backward: Bac
             block.add_to_queries::<R>(simd, keys);
             block.add_to_keys::<R>(simd, keys, &mut gradients);
         }
-        for lane in 0..count {
-            add_lane(gradients.dq.row_mut(first + lane), block.dq, lane);
-        }
+        simd.call(TransposeFrom::<V, true> {
+            block: block.dq,
+            rows: gradients.dq.reborrow(),
+            first,
+            count,
+        });
     }
     if let Some(dbias) = gradients.dbias {
         block.add_to_bias(dbias);
@@ -230,7 +233,11 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
     fn load(&mut self, simd: S, first: usize, dout: MatRef<'_>, out: MatRef<'_>, log_sums: &[f32]) {
         let count = dout.rows();
         self.queries.load(simd, first, count);
-        transpose_into(self.dout, dout, 1.0);
+        simd.call(TransposeInto {
+            block: self.dout,
+            rows: dout,
+            factor: 1.0,
+        });
         copy_panels(
             self.q_panels,
             Self::WIDTH,

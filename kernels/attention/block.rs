@@ -1,7 +1,7 @@
 //! A block of queries, one a lane, and the blocks of keys that they see.
 
 use super::AttentionInputs;
-use super::pack::{carve, transpose_into};
+use super::pack::{TransposeInto, carve};
 use super::row::{self, Diagonal, Stored};
 use super::tile::RowsTimes;
 use crate::simd::{LANES, Simd};
@@ -59,7 +59,11 @@ impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
     #[inline(always)]
     pub(super) fn load(&mut self, simd: S, first: usize, count: usize) {
         let AttentionInputs { q, mask, scale, .. } = self.inputs;
-        transpose_into(self.packed, q.rows_from(first, count), LOG2_E * scale);
+        simd.call(TransposeInto {
+            block: self.packed,
+            rows: q.rows_from(first, count),
+            factor: LOG2_E * scale,
+        });
         (self.first, self.count) = (first, count);
         self.diagonal = Diagonal::new(simd, mask.offset().saturating_add(first));
     }

@@ -22,7 +22,7 @@
 
 use super::AttentionInputs;
 use super::block::{KEYS, Keys, MAX_WIDTH, Queries, queries_len};
-use super::pack::{ALIGN_SLACK, align, carve, copy_lane};
+use super::pack::{ALIGN_SLACK, TransposeFrom, align, carve};
 use super::row::{self, Row, Stored};
 use super::tile::AddColumnsTimes;
 use crate::error::{KernelError, ShapeError, take};
@@ -128,9 +128,12 @@ fn forward_with<S: Simd, const R: usize, const V: usize>(simd: S, mut forward: F
         block.queries.load(simd, first, log_sums.len());
         block.attend::<R>(simd);
         block.finish(simd, log_sums);
-        for lane in 0..log_sums.len() {
-            copy_lane(forward.out.row_mut(first + lane), block.outputs, lane);
-        }
+        simd.call(TransposeFrom::<V, false> {
+            block: block.outputs,
+            rows: forward.out.reborrow(),
+            first,
+            count: log_sums.len(),
+        });
     }
 }
 

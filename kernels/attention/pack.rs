@@ -1,8 +1,8 @@
 //! Between row-major operands and blocks whose lanes are queries.
 
 use super::row::Stored;
-use crate::mat::MatRef;
-use crate::simd::LANES;
+use crate::mat::{MatMut, MatRef};
+use crate::simd::{Kernel, LANES, Simd};
 
 /// Bytes in a cache line: rows that start on one are read without crossing into the next.
 const LINE: usize = 64;
@@ -24,41 +24,85 @@ pub(super) fn carve<'a>(buffer: &mut &'a mut [f32], len: usize) -> &'a mut [f32]
 }
 
 /// `block[c][i] = factor * rows[i][c]`, zeros in lanes without a row.
-#[inline(always)]
-pub(super) fn transpose_into<const V: usize>(
-    block: &mut [Stored<V>],
-    rows: MatRef<'_>,
-    factor: f32,
-) {
-    if rows.rows() < V * LANES {
-        block.fill([[0.0; LANES]; V]);
-    }
-    for i in 0..rows.rows() {
-        for (lanes, x) in block.iter_mut().zip(rows.row(i)) {
-            if let Some(lane) = lanes.as_flattened_mut().get_mut(i) {
-                *lane = factor * x;
+pub(super) struct TransposeInto<'a, const V: usize> {
+    pub(super) block: &'a mut [Stored<V>],
+    pub(super) rows: MatRef<'a>,
+    pub(super) factor: f32,
+}
+
+impl<const V: usize> Kernel for TransposeInto<'_, V> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let factor = simd.splat(self.factor);
+        for (t, block) in self.block.chunks_mut(LANES).enumerate() {
+            for v in 0..V {
+                let mut square = [simd.splat(0.0); LANES];
+                for (i, x) in square.iter_mut().enumerate() {
+                    let row = self.rows.row(v * LANES + i).get(t * LANES..);
+                    let row = row.unwrap_or(&[]);
+                    *x = match row.first_chunk() {
+                        Some(chunk) => simd.load(chunk),
+                        None => simd.load_partial(row),
+                    };
+                    *x = simd.mul(*x, factor);
+                }
+                let square = simd.transpose(square);
+                for (x, stored) in square.into_iter().zip(block.iter_mut()) {
+                    simd.store(x, &mut stored[v]);
+                }
             }
         }
     }
 }
 
-/// `row[c] = block[c][lane]`.
-#[inline(always)]
-pub(super) fn copy_lane<const V: usize>(row: &mut [f32], block: &[Stored<V>], lane: usize) {
-    for (x, lanes) in row.iter_mut().zip(block) {
-        if let Some(value) = lanes.as_flattened().get(lane) {
-            *x = *value;
+/// `rows[i][c] = block[c][i]`, or with `ADD`, `+=`.
+pub(super) struct TransposeFrom<'a, const V: usize, const ADD: bool> {
+    pub(super) block: &'a [Stored<V>],
+    /// The rows from `first` on, `count` of them.
+    pub(super) rows: MatMut<'a>,
+    pub(super) first: usize,
+    pub(super) count: usize,
+}
+
+impl<const V: usize, const ADD: bool> Kernel for TransposeFrom<'_, V, ADD> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        for (t, block) in self.block.chunks(LANES).enumerate() {
+            for v in 0..V {
+                let mut square = [simd.splat(0.0); LANES];
+                for (x, stored) in square.iter_mut().zip(block) {
+                    *x = simd.load(&stored[v]);
+                }
+                let square = simd.transpose(square);
+                let rows = self.count.saturating_sub(v * LANES);
+                for (i, x) in square.into_iter().enumerate().take(rows) {
+                    let row = self.rows.row_mut(self.first + v * LANES + i);
+                    write::<S, ADD>(simd, x, row.get_mut(t * LANES..).unwrap_or(&mut []));
+                }
+            }
         }
     }
 }
 
-/// `row[c] += block[c][lane]`.
+/// `row = x`, or with `ADD`, `+=`, as far as the row goes.
 #[inline(always)]
-pub(super) fn add_lane<const V: usize>(row: &mut [f32], block: &[Stored<V>], lane: usize) {
-    for (x, lanes) in row.iter_mut().zip(block) {
-        if let Some(value) = lanes.as_flattened().get(lane) {
-            *x += *value;
-        }
+fn write<S: Simd, const ADD: bool>(simd: S, x: S::V, row: &mut [f32]) {
+    if let Some(chunk) = row.first_chunk_mut() {
+        let x = if ADD {
+            simd.add(simd.load(chunk), x)
+        } else {
+            x
+        };
+        simd.store(x, chunk);
+    } else {
+        let x = if ADD {
+            simd.add(simd.load_partial(row), x)
+        } else {
+            x
+        };
+        simd.store_partial(x, row);
     }
 }
 

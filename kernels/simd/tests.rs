@@ -195,3 +195,19 @@ fn transpose_swaps_vectors_and_lanes() {
         }
     });
 }
+
+#[test]
+fn a_part_called_out_of_line_computes_the_same() {
+    struct Outer<'a>(&'a [f32; LANES]);
+    impl Kernel for Outer<'_> {
+        type Output = (u32, u32);
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> Self::Output {
+            simd.call(Reduce(self.0))
+        }
+    }
+    let lanes: [f32; LANES] = values(LANES, 9).try_into().unwrap();
+    on_every_backend(|backend| {
+        assert_eq!(backend.run(Outer(&lanes)), backend.run(Reduce(&lanes)));
+    });
+}
