@@ -4,7 +4,6 @@
 //! cache arrives: one pass over the keys for the scores, one over the values for their mean.
 
 use super::{AttentionInputs, Mask};
-use crate::blas1::dot_with;
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::MatRef;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -18,7 +17,8 @@ pub const fn attend_one_workspace_len(m: usize) -> usize {
 /// `out = softmax(scale K q + bias) V` for the query at the last position, `m - 1`.
 ///
 /// `q` holds `d` values, `k` is `m x d`, `v` is `m x dv`, `out` holds `dv` values; `bias[t]` is
-/// added to the score of the key `t` positions back. Without keys `out` is 0.
+/// added to the score of the key `t` positions back. Without keys, or where all scores are `-inf`,
+/// `out` is 0.
 ///
 /// # Errors
 /// [`ShapeError`] when the shapes differ or `bias` holds fewer than `m` values; `BufferTooSmall`
@@ -71,66 +71,88 @@ impl Kernel for AttendOne<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        attend_with(simd, self.out, &self.inputs, 0, self.weights);
+        scores(simd, &self.inputs, self.weights);
+        let max = finite_max_with(simd, self.weights);
+        let sum = exp_of_difference_with(simd, self.weights, max);
+        let factor = if sum == 0.0 { 0.0 } else { 1.0 / sum };
+        let mut column = 0;
+        while let Some(out) = self.out.get_mut(column..).filter(|out| !out.is_empty()) {
+            let (weights, v) = (&*self.weights, self.inputs.v);
+            column += match out.len() / LANES {
+                8.. => weighted_sum::<S, 8>(simd, weights, v, column, factor, out),
+                4..8 => weighted_sum::<S, 4>(simd, weights, v, column, factor, out),
+                _ => weighted_sum::<S, 1>(simd, weights, v, column, factor, out),
+            };
+        }
     }
 }
 
-/// Query `i` against the keys that it sees; returns the log-sum-exp of its scores.
+/// Scores of sixteen keys at a time: lanes of products, transposed and added up.
 #[inline(always)]
-pub(super) fn attend_with<S: Simd>(
+fn scores<S: Simd>(simd: S, inputs: &AttentionInputs<'_>, scores: &mut [f32]) {
+    let q = inputs.q.row(0);
+    let scale = simd.splat(inputs.scale);
+    for (b, scores) in scores.chunks_mut(LANES).enumerate() {
+        let mut sums = [simd.splat(0.0); LANES];
+        for (r, sum) in sums.iter_mut().enumerate().take(scores.len()) {
+            *sum = products(simd, q, inputs.k.row(b * LANES + r));
+        }
+        let mut total = simd.splat(0.0);
+        for column in simd.transpose(sums) {
+            total = simd.add(total, column);
+        }
+        simd.store_partial(simd.mul(total, scale), scores);
+    }
+    let bias = inputs.bias.unwrap_or(&[]);
+    for (score, bias) in scores.iter_mut().rev().zip(bias) {
+        *score += bias;
+    }
+}
+
+/// Lane `l` is the sum of `q[i] k[i]` over all `i` that leave `l` when divided by sixteen.
+#[inline(always)]
+fn products<S: Simd>(simd: S, q: &[f32], k: &[f32]) -> S::V {
+    let mut sum = simd.splat(0.0);
+    let (q_chunks, q_tail) = q.as_chunks::<LANES>();
+    let (k_chunks, k_tail) = k.as_chunks::<LANES>();
+    for (q, k) in q_chunks.iter().zip(k_chunks) {
+        sum = simd.mul_add(simd.load(q), simd.load(k), sum);
+    }
+    if !k_tail.is_empty() {
+        sum = simd.mul_add(simd.load_partial(q_tail), simd.load_partial(k_tail), sum);
+    }
+    sum
+}
+
+/// `out = factor sum_j weights[j] v[j]` for up to `T` vectors of columns from `column` on; returns
+/// how many columns that were.
+#[inline(always)]
+fn weighted_sum<S: Simd, const T: usize>(
     simd: S,
+    weights: &[f32],
+    v: MatRef<'_>,
+    column: usize,
+    factor: f32,
     out: &mut [f32],
-    inputs: &AttentionInputs<'_>,
-    i: usize,
-    weights: &mut [f32],
-) -> f32 {
-    let visible = inputs.mask.visible(i, inputs.k.rows());
-    let weights = weights.get_mut(..visible).unwrap_or(&mut []);
-    scores(simd, inputs, i, weights);
-    let shift = finite_max_with(simd, weights);
-    let sum = exp_of_difference_with(simd, weights, shift);
-    let factor = if visible == 0 { 0.0 } else { 1.0 / sum };
-    weighted_sum(simd, weights, inputs.v, factor, out);
-    shift + libm::logf(sum)
-}
-
-#[inline(always)]
-fn scores<S: Simd>(simd: S, inputs: &AttentionInputs<'_>, i: usize, scores: &mut [f32]) {
-    let q = inputs.q.row(i);
-    for (j, score) in scores.iter_mut().enumerate() {
-        *score = inputs.scale * dot_with(simd, q, inputs.k.row(j));
-    }
-    let position = inputs.mask.offset() + i;
-    if let Some(bias) = inputs.bias {
-        for (j, score) in scores.iter_mut().enumerate() {
-            *score += bias.get(position.abs_diff(j)).copied().unwrap_or(0.0);
+) -> usize {
+    let mut sums = [simd.splat(0.0); T];
+    for (j, weight) in weights.iter().enumerate() {
+        let row = v.row(j).get(column..).unwrap_or(&[]);
+        let weight = simd.splat(*weight);
+        let (chunks, tail) = row.as_chunks::<LANES>();
+        match chunks.first_chunk::<T>() {
+            Some(chunks) => {
+                for t in 0..T {
+                    sums[t] = simd.mul_add(weight, simd.load(&chunks[t]), sums[t]);
+                }
+            }
+            // One vector that the row ends in.
+            None => sums[0] = simd.mul_add(weight, simd.load_partial(tail), sums[0]),
         }
     }
-}
-
-/// `out = factor * sum_j weights[j] * (row j of v)`.
-#[inline(always)]
-fn weighted_sum<S: Simd>(simd: S, weights: &[f32], v: MatRef<'_>, factor: f32, out: &mut [f32]) {
     let factor = simd.splat(factor);
-    let mut start = 0;
-    for tile in out.chunks_mut(4 * LANES) {
-        let mut sums = [simd.splat(0.0); 4];
-        for (j, weight) in weights.iter().enumerate() {
-            let row = v.row(j).get(start..start + tile.len()).unwrap_or(&[]);
-            let weight = simd.splat(*weight);
-            let (chunks, tail) = row.as_chunks::<LANES>();
-            for (sum, x) in sums.iter_mut().zip(chunks) {
-                *sum = simd.mul_add(weight, simd.load(x), *sum);
-            }
-            if !tail.is_empty()
-                && let Some(sum) = sums.get_mut(chunks.len())
-            {
-                *sum = simd.mul_add(weight, simd.load_partial(tail), *sum);
-            }
-        }
-        start += tile.len();
-        for (sum, out) in sums.into_iter().zip(tile.chunks_mut(LANES)) {
-            simd.store_partial(simd.mul(sum, factor), out);
-        }
+    for (sum, out) in sums.into_iter().zip(out.chunks_mut(LANES)) {
+        simd.store_partial(simd.mul(sum, factor), out);
     }
+    out.len().min(T * LANES)
 }
