@@ -18,6 +18,25 @@
 //! let y = [4.0_f32, 5.0, 6.0];
 //! assert_eq!(barelm_kernels::blas1::dot(&x, &y), Ok(32.0));
 //! ```
+//!
+//! A trained model in flash, and the likeliest next token, without an operating system:
+//!
+//! ```
+//! use barelm_kernels::{bpe::encode_workspace_len, model::ModelRef, top_k::top_k};
+//!
+//! /// `flash` starts at a multiple of 64; the buffers may be statics.
+//! fn likeliest(flash: &[u8], prompt: &[u8], floats: &mut [f32], words: &mut [u32]) -> Option<u32> {
+//!     let model = ModelRef::new_checked(flash, words).ok()?;
+//!     let (ids, scratch) = words.split_at_mut_checked(prompt.len())?;
+//!     let count = model.tokenizer().encode_into(prompt, ids, scratch).ok()?;
+//!     let (logits, workspace) = floats.split_at_mut_checked(model.config().vocab_size)?;
+//!     model.predict(ids.get(..count)?, logits, workspace).ok()?;
+//!     Some(top_k::<1>(logits).first()?.index)
+//! }
+//!
+//! let (mut floats, mut words) = ([0.0; 4096], [0; 64 + encode_workspace_len(64)]);
+//! assert_eq!(likeliest(b"no model", b"Once upon a", &mut floats, &mut words), None);
+//! ```
 #![no_std]
 
 #[cfg(test)]

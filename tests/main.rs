@@ -1,8 +1,11 @@
 //! Integration tests: one binary, a module per subject; `support` runs the command line.
 
 mod bad_input;
+mod data;
 mod fuzz_regressions;
+mod language_model;
 mod reproducible;
 mod support;
 mod synthetic;
 mod tokenizer;
+mod vectors;

@@ -1,0 +1,196 @@
+//! `barelm lm` and `barelm train` as a user runs them.
+
+use crate::support::{Workplace, run, succeed};
+use serde_json::Value;
+
+const SMALL: [&str; 8] = [
+    "--vocab-size",
+    "600",
+    "--dim",
+    "32",
+    "--context",
+    "16",
+    "--steps",
+    "150",
+];
+
+fn trained(place: &Workplace, extra: &[&str]) -> (String, Value) {
+    let (text, out) = (place.stories("600K"), place.arg("model"));
+    let mut args = vec!["lm", "train", "--json", "-o", &out, &text];
+    args.extend(SMALL);
+    args.extend(extra);
+    let report = serde_json::from_slice(&succeed(&args)).unwrap();
+    (out, report)
+}
+
+#[test]
+fn every_output_layer_learns() {
+    for extra in [
+        &["--output", "softmax"][..],
+        &["--output", "tied"],
+        &["--output", "huffman"],
+        &["--literal"],
+    ] {
+        let (_, report) = trained(&Workplace::new(), extra);
+        let bits: Vec<f64> = report["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["bits_per_byte"].as_f64().unwrap())
+            .collect();
+        assert!(
+            bits.len() >= 3 && bits[bits.len() - 1] < 0.9 * bits[0],
+            "{extra:?}: {bits:?}"
+        );
+    }
+}
+
+#[test]
+fn probabilities_sum_to_one_and_evaluation_agrees_with_training() {
+    let place = Workplace::new();
+    let (model, report) = trained(&place, &[]);
+    let out = succeed(&[
+        "lm",
+        "predict",
+        "--json",
+        "-m",
+        &model,
+        "-p",
+        "The capital of",
+        "-k",
+        "600",
+    ]);
+    let sum: f64 = String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["probability"]
+                .as_f64()
+                .unwrap()
+        })
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-3, "{sum}");
+    let text = std::fs::read(place.path("stories.txt")).unwrap();
+    let tail = place.write("tail", &text[text.len() - text.len() / 10..]);
+    let out = succeed(&["lm", "evaluate", "--json", "-m", &model, &tail]);
+    let evaluated = serde_json::from_slice::<Value>(&out).unwrap()["bits_per_byte"]
+        .as_f64()
+        .unwrap();
+    let trained = report["bits_per_byte"].as_f64().unwrap();
+    // The held-out text was cut at a safe place near the last tenth, not exactly there.
+    assert!(
+        (evaluated / trained - 1.0).abs() < 0.02,
+        "{evaluated} against {trained}"
+    );
+}
+
+#[test]
+fn generation_repeats_with_its_seed_and_is_greedy_at_temperature_zero() {
+    let place = Workplace::new();
+    let (model, _) = trained(&place, &[]);
+    let generate = |extra: &[&str]| {
+        let mut args = vec![
+            "lm",
+            "generate",
+            "-m",
+            &model,
+            "-p",
+            "One day",
+            "--max-tokens",
+            "30",
+        ];
+        args.extend(extra);
+        succeed(&args)
+    };
+    assert_eq!(generate(&["--seed", "5"]), generate(&["--seed", "5"]));
+    assert!(generate(&["--seed", "5"]) != generate(&["--seed", "6"]));
+    assert_eq!(
+        generate(&["--temperature", "0", "--seed", "1"]),
+        generate(&["--top-k", "1", "--seed", "2"])
+    );
+    assert_eq!(
+        run(&["lm", "generate", "-m", &model, "--top-p", "nan"])
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn steps_repeat_what_a_time_limit_reached() {
+    let place = Workplace::new();
+    let text = place.stories("200K");
+    let train = |out: &str, limit: [&str; 2]| {
+        let out = place.arg(out);
+        let args = [
+            "lm",
+            "train",
+            "--json",
+            "-o",
+            &out,
+            "--vocab-size",
+            "400",
+            "--dim",
+            "32",
+            "--context",
+            "16",
+        ];
+        let json = succeed(&[&args[..], &limit, &[&text]].concat());
+        let report: Value = serde_json::from_slice(&json).unwrap();
+        let steps = report["history"].as_array().unwrap().last().unwrap()["step"]
+            .as_u64()
+            .unwrap();
+        (
+            steps,
+            std::fs::read(place.path("").join(&out).join("model.barelm")).unwrap(),
+        )
+    };
+    let (steps, by_time) = train("by-time", ["--minutes", "0.02"]);
+    let (_, by_steps) = train("by-steps", ["--steps", &steps.to_string()]);
+    assert!(steps > 0 && by_time == by_steps);
+}
+
+#[test]
+fn the_main_job_leaves_every_stage_behind() {
+    let place = Workplace::new();
+    let (text, out) = (place.stories("300K"), place.arg("out"));
+    let mut args = vec![
+        "train",
+        "--json",
+        "--vector-epochs",
+        "1",
+        "--out",
+        &out,
+        &text,
+    ];
+    args.extend(SMALL);
+    let summary: Value = serde_json::from_slice(&succeed(&args)).unwrap();
+    assert_eq!(
+        summary["samples"]["predictions"].as_array().unwrap().len(),
+        3
+    );
+    assert_eq!(summary["samples"]["neighbors"].as_array().unwrap().len(), 3);
+    assert!(summary["model"]["bits_per_byte"].as_f64().unwrap() > 0.0);
+    let mut names: Vec<_> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = [
+        "model.barelm",
+        "summary.json",
+        "tokenizer.json",
+        "train.tokens",
+        "valid.tokens",
+        "vectors.bin",
+    ];
+    assert_eq!(names, expected);
+    let near = succeed(&[
+        "vectors",
+        "neighbors",
+        "-m",
+        &format!("{out}/vectors.bin"),
+        "the",
+    ]);
+    assert_eq!(String::from_utf8(near).unwrap().lines().count(), 10);
+}
