@@ -56,7 +56,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = 5)]
     epochs: usize,
     /// How the context's vectors become one
-    #[arg(long, value_enum, default_value_t = ProjectionArg::Mean)]
+    #[arg(long, value_enum, default_value_t = ProjectionArg::MeanFullShare)]
     projection: ProjectionArg,
     /// Sigmoid by table or by polynomial
     #[arg(long, value_enum, default_value_t = SigmoidArg::Polynomial)]
@@ -71,7 +71,11 @@ pub(super) struct TrainArgs {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ProjectionArg {
+    /// The mean; each word gets its exact share of the gradient
     Mean,
+    /// The mean; each word gets the whole gradient, as in word2vec.c
+    MeanFullShare,
+    /// The sum; each word gets the whole gradient, which is exact
     Sum,
 }
 
@@ -156,6 +160,7 @@ impl TrainArgs {
             epochs: self.epochs,
             projection: match self.projection {
                 ProjectionArg::Mean => Projection::Mean,
+                ProjectionArg::MeanFullShare => Projection::MeanFullShare,
                 ProjectionArg::Sum => Projection::Sum,
             },
             sigmoid: match self.sigmoid {
