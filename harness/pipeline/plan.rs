@@ -103,7 +103,7 @@ pub struct Plan {
 const VECTOR_TOKENS: f64 = 6e6;
 /// Tokens that the attention model learns from: a thousand times the root of the bytes, between
 /// these two, but no more than twenty passes over a small text.
-const MODEL_TOKENS: (f64, f64) = (2.4e6, 10e6);
+const MODEL_TOKENS: (f64, f64) = (2.4e6, 8e6);
 
 impl Plan {
     /// A vocabulary near the square root of the bytes, one twentieth held out (a MiB at most), word
