@@ -42,7 +42,11 @@ impl<const R: usize, const V: usize> Kernel for RowsTimes<'_, R, V> {
 #[inline(always)]
 fn tile_of_rows<const R: usize>(a: MatRef<'_>, first: usize) -> [&[f32]; R] {
     let last = a.rows().saturating_sub(1);
-    core::array::from_fn(|r| a.row(last.min(first + r)))
+    let mut rows: [&[f32]; R] = [&[]; R];
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = a.row(last.min(first + r));
+    }
+    rows
 }
 
 /// `tile[r] + sum_k rows[r][k] b[k]`.
@@ -85,30 +89,36 @@ impl<const R: usize, const V: usize> Kernel for AddRowsTimes<'_, R, V> {
     fn run<S: Simd>(mut self, simd: S) {
         for first in (0..self.a.rows()).step_by(R) {
             let mut stored = [[[0.0; LANES]; V]; R];
-            for (r, stored) in stored.iter_mut().enumerate() {
-                copy(self.row(first + r), stored.as_flattened_mut());
+            for (stored, row) in stored.iter_mut().zip(self.rows_from(first)) {
+                match row::first_of(row) {
+                    Some(row) => *stored = *row,
+                    None => copy(row, stored.as_flattened_mut()),
+                }
             }
             let rows = tile_of_rows(self.a, first);
             let tile = add_rows_times::<S, R, V>(simd, load(simd, &stored), rows, self.b);
             store(simd, tile, &mut stored);
-            for (r, stored) in stored.iter().enumerate() {
-                copy(stored.as_flattened(), self.row(first + r));
+            for (stored, row) in stored.iter().zip(self.rows_from(first)) {
+                match row::first_of_mut(row) {
+                    Some(row) => *row = *stored,
+                    None => copy(stored.as_flattened(), row),
+                }
             }
         }
     }
 }
 
 impl<const R: usize, const V: usize> AddRowsTimes<'_, R, V> {
-    /// Where row `r` of the product goes; nowhere past the rows of `a`.
+    /// Where the rows of the product from `first` on go, as far as `out` holds their columns.
     #[inline(always)]
-    fn row(&mut self, r: usize) -> &mut [f32] {
-        if r >= self.a.rows() {
-            return &mut [];
-        }
-        let row = self.out.row_mut(self.row + r);
-        let row = row.get_mut(self.column..).unwrap_or(&mut []);
-        let width = row.len().min(V * LANES);
-        row.get_mut(..width).unwrap_or(&mut [])
+    fn rows_from(&mut self, first: usize) -> impl Iterator<Item = &mut [f32]> {
+        let width = (V * LANES).min(self.out.cols().saturating_sub(self.column));
+        let count = self.a.rows().saturating_sub(first);
+        let stride = self.out.stride().max(1);
+        let start = (self.row + first) * stride + self.column;
+        let rows = self.out.data_mut().get_mut(start..).unwrap_or(&mut []);
+        let rows = rows.chunks_mut(stride).take(count);
+        rows.map(move |row| row.get_mut(..width).unwrap_or(&mut []))
     }
 }
 
