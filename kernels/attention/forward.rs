@@ -31,7 +31,7 @@ use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::f32::consts::LN_2;
 
 /// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: `32 (d + dv + 67)`, whatever `n` and `m`; 24 KiB for heads of 64.
+/// `dv`: about `32 (d + dv + 68)`, whatever `n` and `m`; 25 KiB for heads of 64.
 pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let _ = (n, m);
     let rows = dv.saturating_add(KEYS).saturating_mul(MAX_WIDTH);
