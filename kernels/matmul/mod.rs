@@ -2,9 +2,9 @@
 //!
 //! The idea: lanes are columns of the result. A tile of `R` rows by `C` vectors stays in
 //! registers while the inner dimension runs: each step multiplies `C` vectors of `b` by one
-//! broadcast element of each of the `R` rows of `a` ([`tile`]). The inner dimension is cut into
-//! blocks of [`BLOCK_K`], the columns into what the workspace holds, and `b` is copied once per
-//! block into panels as wide as a tile ([`pack`]), so that the tile reads it in order and the
+//! broadcast element of each of the `R` rows of `a` (`tile`). The inner dimension is cut into
+//! blocks of `BLOCK_K`, the columns into what the workspace holds, and `b` is copied once per
+//! block into panels as wide as a tile (`pack`), so that the tile reads it in order and the
 //! first cache level keeps a panel while all rows pass by.
 //!
 //! ```text
@@ -16,7 +16,7 @@
 //!
 //! # Precision
 //! Every element of the result is accumulated in one order: a chain of multiply-adds from zero
-//! over each block of [`BLOCK_K`] steps, and the blocks added in order. It depends neither on
+//! over each block of `BLOCK_K` steps, and the blocks added in order. It depends neither on
 //! the other dimensions nor on the tile, so backends of one rounding class agree bit for bit, and
 //! so do products whose rows or columns are shared out among threads.
 

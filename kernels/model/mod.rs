@@ -9,7 +9,7 @@
 //! | `seed.u` | the output's own table, `V x d` |
 //! | `seed.b` | position bias, `heads x context` |
 //! | `seed.t` | parameters of the tree's inner nodes, `V - 1 x d` |
-//! | `huff.off`, `huff.nod`, `huff.cod` | the tree, see [`huffman`](crate::huffman) |
+//! | `huff.off`, `huff.nod`, `huff.cod` | the tree, see [`huffman`] |
 //! | `vectors` | the word vectors of the run, `V x d'`, if kept |
 //!
 //! [`ModelRef::new_checked`] reads the whole file once; after that, predicting allocates nothing
