@@ -8,7 +8,7 @@
 //! | word vectors | [`sigmoid`], [`huffman`], [`cbow`] |
 //! | attention | [`exp`], [`softmax`], [`attention`] |
 //! | prediction | [`top_k`], [`sample`], [`model`] |
-//! | beneath them all | [`error`], [`format`], [`mat`], [`simd`], [`blas1`], [`matmul`] |
+//! | beneath them all | [`error`], [`format`], [`mat`], [`simd`], [`blas1`], [`matmul`], [`peak`] |
 //!
 //! Each kernel chooses its instructions when it is called ([`simd::dispatch`]), so a plain
 //! `cargo build --release` is already fast. A wrong shape is an error value, never a panic.
@@ -53,6 +53,7 @@ pub mod huffman;
 pub mod mat;
 pub mod matmul;
 pub mod model;
+pub mod peak;
 pub mod rng;
 pub mod sample;
 pub mod sigmoid;
