@@ -22,6 +22,7 @@ pub mod output;
 pub mod parallel;
 pub mod pipeline;
 pub mod pretoken_counts;
+pub mod profile;
 pub mod progress;
 pub mod synthetic;
 pub mod token_stream;

@@ -6,6 +6,7 @@ mod corpus;
 mod ids;
 mod lm;
 mod print;
+mod profile;
 mod tokenizer;
 mod train;
 mod vectors;
@@ -72,6 +73,8 @@ enum Command {
     /// Write the synthetic corpus, or look into one of your own
     #[command(subcommand)]
     Corpus(corpus::CorpusCommand),
+    /// Measure this machine, then every hot loop as a share of its peak
+    Profile(profile::ProfileArgs),
 }
 
 /// Text files that a command reads.
@@ -122,6 +125,7 @@ fn run(global: &Global, command: Command) -> Result<()> {
         Command::Vectors(command) => vectors::run(global, command),
         Command::Lm(command) => lm::run(global, command),
         Command::Corpus(command) => corpus::run(global, command),
+        Command::Profile(args) => profile::run(global, &args),
     }
 }
 
