@@ -13,6 +13,8 @@ use crate::progress;
 use crate::token_stream::TokenStream;
 use crate::{Error, Result};
 
+/// Tokens of an estimate.
+const GLANCE: usize = 32_768;
 /// Windows between two looks at the flags that stop the work.
 const BATCH: usize = 64;
 
@@ -27,21 +29,45 @@ pub fn bits_per_byte(
     bytes: u64,
     threads: usize,
 ) -> Result<f64> {
-    if stream.vocab_size() != model.vocab_size() {
+    check_text(model.vocab_size(), stream, bytes)?;
+    Ok(bits(model, stream, stream.len(), threads)? / bytes as f64)
+}
+
+/// Refuses a text that cannot be measured.
+pub(super) fn check_text(vocab_size: usize, stream: &TokenStream, bytes: u64) -> Result<()> {
+    if stream.vocab_size() != vocab_size {
         let message = "the text was encoded with another vocabulary than the model's";
         return Err(Error::Usage(message.into()));
     }
     if stream.is_empty() || bytes == 0 {
         return Err(Error::Usage("there is no text to evaluate on".into()));
     }
+    Ok(())
+}
+
+/// An estimate of [`bits_per_byte`] from the first tokens of a long text, quick enough to be made
+/// again and again while training.
+pub(super) fn glance(
+    model: &SeedRef<'_>,
+    stream: &TokenStream,
+    bytes: u64,
+    threads: usize,
+) -> Result<f64> {
+    let tokens = stream.len().min(GLANCE);
+    let share = tokens as f64 / stream.len().max(1) as f64;
+    Ok(bits(model, stream, tokens, threads)? / (bytes as f64 * share))
+}
+
+/// Bits for the first `tokens` tokens of a stream.
+fn bits(model: &SeedRef<'_>, stream: &TokenStream, tokens: usize, threads: usize) -> Result<f64> {
     let mut nats = (model.vocab_size() as f64).ln();
-    let windows: Vec<Window> = windows(stream.len(), model.context()).collect();
+    let windows: Vec<Window> = windows(tokens, model.context()).collect();
     for batch in windows.chunks(BATCH) {
         progress::check()?;
         let sums = parallel::map(threads, batch.to_vec(), |w| window_nats(model, stream, w));
         nats += sums.iter().sum::<f64>();
     }
-    Ok(nats / std::f64::consts::LN_2 / bytes as f64)
+    Ok(nats / std::f64::consts::LN_2)
 }
 
 /// Tokens `start .. start + len` are read, and each predicts the one after it; the first `skip`

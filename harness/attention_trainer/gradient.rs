@@ -8,7 +8,7 @@ use super::Output;
 use super::parameters::{Layout, Table};
 use super::shard::Shard;
 use crate::cbow_trainer::HuffmanTree;
-use crate::kernels::blas1::axpy;
+use crate::kernels::blas1::{axpy, dot};
 use crate::kernels::mat::{MatMut, MatRef};
 use crate::kernels::matmul::{Accum, matmul_tn, matmul_workspace_len};
 use crate::parallel;
@@ -106,10 +106,7 @@ impl Gradient {
         }
         let squares = parallel::map(threads, blocks, |(table, first, block)| {
             sources.fill(table, first, block);
-            block
-                .iter()
-                .map(|g| f64::from(*g) * f64::from(*g))
-                .sum::<f64>()
+            f64::from(dot(block, block).expect("equal lengths"))
         });
         squares.iter().sum::<f64>().sqrt()
     }

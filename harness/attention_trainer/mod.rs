@@ -25,6 +25,7 @@ mod tests;
 mod windows;
 
 pub use evaluate::bits_per_byte;
+use evaluate::{check_text, glance};
 pub use options::{LmOptions, Output};
 
 use crate::cbow_trainer::HuffmanTree;
@@ -54,7 +55,8 @@ pub struct Evaluation {
     pub step: u64,
     /// Training loss in nats a token, a running mean over some twenty steps.
     pub train_loss: f64,
-    /// Bits per byte of the held-out text, if there is one.
+    /// Bits per byte of the held-out text, if there is one: of its first 32,768 tokens while
+    /// training goes on, of all of it at the end.
     pub bits_per_byte: Option<f64>,
 }
 
@@ -109,6 +111,9 @@ pub fn train(
     options.validate()?;
     let options = options.effective();
     check_fit(stream, vectors, counts, &options)?;
+    if let Some((valid, bytes)) = valid {
+        check_text(stream.vocab_size(), valid, bytes)?;
+    }
     let layout = Layout::new(stream.vocab_size(), &options);
     let tree = match options.output {
         Output::Huffman => Some(HuffmanTree::from_counts(counts)?),
@@ -192,10 +197,13 @@ impl Trainer {
     ) -> Result<TrainedLm> {
         let mut schedule = Schedule::new(self.options.steps, self.options.minutes);
         let mut windows = Windows::new(stream, self.options.context, self.options.seed);
-        let total = schedule.steps(0).unwrap_or(0) * self.step_tokens();
-        let progress = Progress::new("attention model", total, "tokens");
+        let mut progress = self.progress(schedule.steps(0));
+        let mut timing = schedule.steps(0).is_none();
         loop {
             let steps = schedule.steps(self.step);
+            if timing && steps.is_some() {
+                (timing, progress) = (false, self.progress(steps));
+            }
             if steps == Some(self.step) {
                 break;
             }
@@ -203,11 +211,18 @@ impl Trainer {
             self.take_step(&mut windows, rate)?;
             progress.advance(self.step_tokens())?;
             if self.evaluation_is_due(steps) {
-                self.evaluate(valid, &progress)?;
+                let last = steps == Some(self.step);
+                self.evaluate(valid, last, &progress)?;
             }
         }
         progress.finish();
         Ok(self.finish())
+    }
+
+    /// Progress over the steps to come, if their number is known.
+    fn progress(&self, steps: Option<u64>) -> Progress {
+        let steps = steps.map_or(0, |steps| steps - self.step);
+        Progress::new("attention model", steps * self.step_tokens(), "tokens")
     }
 
     fn step_tokens(&self) -> u64 {
@@ -285,9 +300,17 @@ impl Trainer {
         self.step.is_multiple_of(every) || steps == Some(self.step)
     }
 
-    fn evaluate(&mut self, valid: Option<(&TokenStream, u64)>, progress: &Progress) -> Result<()> {
+    fn evaluate(
+        &mut self,
+        valid: Option<(&TokenStream, u64)>,
+        last: bool,
+        progress: &Progress,
+    ) -> Result<()> {
         let model = self.parameters.view();
-        let measure = |(stream, bytes)| bits_per_byte(&model, stream, bytes, self.threads);
+        let measure = |(stream, bytes)| match last {
+            true => bits_per_byte(&model, stream, bytes, self.threads),
+            false => glance(&model, stream, bytes, self.threads),
+        };
         let evaluation = Evaluation {
             step: self.step,
             train_loss: self.loss,

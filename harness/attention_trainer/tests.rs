@@ -292,6 +292,8 @@ fn text_that_does_not_fit_the_options_is_refused() {
     );
     refused(&random_stream(50), Some(&[0.0; 8]), &options);
     refused(&random_stream(50), None, &huffman);
+    let empty = TokenStream::from_ids(vec![], VOCAB);
+    assert!(train(&random_stream(50), Some((&empty, 0)), None, &[], &options).is_err());
     let model = trainer(&options);
     let other = TokenStream::from_ids(vec![1, 2], VOCAB + 1);
     assert!(bits_per_byte(&model.parameters.view(), &other, 2, 1).is_err());
