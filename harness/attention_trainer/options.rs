@@ -1,9 +1,11 @@
 //! What a training run may be told.
 
 use crate::{Error, Result};
+use serde::Serialize;
 
 /// How the hidden vector is compared with the vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Output {
     /// Softmax over a table of its own.
     Softmax,

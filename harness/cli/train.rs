@@ -41,9 +41,9 @@ pub(super) struct TrainArgs {
     /// The literal model: one head, no positions, output compared with the value table
     #[arg(long)]
     literal: bool,
-    /// The output layer
-    #[arg(long, value_enum, default_value_t = OutputArg::Softmax)]
-    output: OutputArg,
+    /// The output layer [default: softmax, or huffman from a vocabulary of 4096 on]
+    #[arg(long, value_enum)]
+    output: Option<OutputArg>,
     /// Passes over the text for the word vectors
     #[arg(long, value_name = "N")]
     vector_epochs: Option<usize>,
@@ -67,7 +67,7 @@ impl TrainArgs {
             heads: self.heads,
             context: self.context,
             literal: self.literal,
-            output: self.output.into(),
+            output: self.output.map(Into::into),
             vector_epochs: self.vector_epochs,
             steps: self.steps,
             minutes: self.minutes,

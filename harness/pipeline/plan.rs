@@ -31,7 +31,7 @@ pub struct PipelineOptions {
     /// The literal form of the model: one head, no positions, output compared with the values.
     pub literal: bool,
     /// The output layer.
-    pub output: Output,
+    pub output: Option<Output>,
     /// Passes over the text for the word vectors.
     pub vector_epochs: Option<usize>,
     /// Training steps of the attention model.
@@ -52,7 +52,7 @@ impl Default for PipelineOptions {
             heads: 4,
             context: None,
             literal: false,
-            output: Output::Softmax,
+            output: None,
             vector_epochs: None,
             steps: None,
             minutes: None,
@@ -93,6 +93,8 @@ pub struct Plan {
     pub heads: usize,
     /// Tokens that a prediction looks at.
     pub context: usize,
+    /// The output layer.
+    pub output: Output,
     /// Tokens a training step.
     pub batch_tokens: usize,
     /// Training steps; `None` when minutes were given.
@@ -101,14 +103,19 @@ pub struct Plan {
 
 /// Words of all passes over which word vectors are trained, at least.
 const VECTOR_TOKENS: f64 = 6e6;
-/// Tokens that the attention model learns from: a thousand times the root of the bytes, between
-/// these two, but no more than twenty passes over a small text.
-const MODEL_TOKENS: (f64, f64) = (2.4e6, 8e6);
+/// From this vocabulary on the output is a Huffman tree: a softmax then costs so much more a token
+/// that it learns less in equal time (the measurement is in DESIGN.md, section 7).
+const HUFFMAN_VOCABULARY: usize = 4096;
+/// Tokens that the attention model learns from, over a softmax and over a tree.
+const SOFTMAX_TOKENS: f64 = 2.4e6;
+const HUFFMAN_TOKENS: f64 = 40e6;
+/// No more than so many passes over a small text.
+const PASSES: f64 = 20.0;
 
 impl Plan {
     /// A vocabulary near the square root of the bytes, one twentieth held out (a MiB at most), word
-    /// vectors over six million tokens or one pass, and for the attention model some minutes' worth
-    /// of tokens: a token costs in proportion to the vocabulary.
+    /// vectors over six million tokens or one pass, and for the attention model a minute or two's
+    /// worth of tokens.
     pub fn new(bytes: u64, options: &PipelineOptions) -> Self {
         let root = (bytes as f64).sqrt().clamp(512.0, 8192.0);
         let vocab_size = options
@@ -117,11 +124,17 @@ impl Plan {
         // A token stands for some three to four bytes of English at these sizes.
         let tokens = bytes as f64 / 3.5;
         let epochs = (VECTOR_TOKENS / tokens.max(1.0)).round().clamp(1.0, 10.0) as usize;
-        let batch_tokens = 2048;
-        let (least, most) = MODEL_TOKENS;
-        let budget = (1e3 * (bytes as f64).sqrt())
-            .clamp(least, most)
-            .min(20.0 * tokens);
+        let large = vocab_size >= HUFFMAN_VOCABULARY && !options.literal;
+        let output = options.output.unwrap_or(if large {
+            Output::Huffman
+        } else {
+            Output::Softmax
+        });
+        let (batch_tokens, budget) = match output {
+            Output::Huffman => (4096, HUFFMAN_TOKENS),
+            Output::Softmax | Output::Tied => (2048, SOFTMAX_TOKENS),
+        };
+        let budget = budget.min(PASSES * tokens);
         Self {
             vocab_size,
             held_out_bytes: (bytes / 20).clamp(1, 1 << 20),
@@ -129,6 +142,7 @@ impl Plan {
             dim: options.dim,
             heads: options.heads,
             context: options.context.unwrap_or(64),
+            output,
             batch_tokens,
             steps: match options.minutes {
                 Some(_) => options.steps,
@@ -154,18 +168,24 @@ impl Plan {
 
     /// Settings of the attention model.
     pub(crate) fn lm_options(&self, options: &PipelineOptions) -> LmOptions {
+        let defaults = LmOptions::default();
         LmOptions {
             dim: self.dim,
             heads: self.heads,
             context: self.context,
             literal: options.literal,
-            output: options.output,
+            output: self.output,
             steps: self.steps,
             minutes: options.minutes,
             batch_tokens: self.batch_tokens,
+            weight_decay: if self.output == Output::Huffman {
+                0.02
+            } else {
+                defaults.weight_decay
+            },
             seed: options.seed,
             threads: options.threads,
-            ..LmOptions::default()
+            ..defaults
         }
     }
 }
@@ -184,7 +204,8 @@ impl fmt::Display for Plan {
         write!(
             f,
             "vocabulary {vocab_size}, {held_out_bytes} bytes held out; word vectors of {dim}, \
-             {vector_epochs} epochs; attention over {context} tokens, {heads} heads, "
+             {vector_epochs} epochs; attention over {context} tokens, {heads} heads, {:?} output, ",
+            self.output
         )?;
         match self.steps {
             Some(steps) => write!(f, "{steps} steps of {} tokens", self.batch_tokens),
