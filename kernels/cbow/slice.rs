@@ -206,16 +206,22 @@ impl Forward<'_> {
             prefetch::<S, G>(simd, self.slice, self.batch.window(b + AHEAD));
             let mut x = [simd.splat(0.0); G];
             for token in context {
-                let row = load::<S, G>(simd, vectors.row(*token as usize));
-                x = core::array::from_fn(|i| simd.add(x[i], row[i]));
+                if let Some(row) = groups::<G>(vectors.row(*token as usize)) {
+                    for (x, row) in x.iter_mut().zip(row) {
+                        *x = simd.add(*x, simd.load(row));
+                    }
+                }
             }
             let (of_sum, _) = self.projection.factors(context.len());
-            x = x.map(|x| simd.mul(x, simd.splat(of_sum)));
-            store(simd, x, x_row);
-            *square = dot(simd, x, x);
+            for (x, out) in x.iter_mut().zip(&mut *x_row) {
+                *x = simd.mul(*x, simd.splat(of_sum));
+                simd.store(*x, out);
+            }
+            *square = dot(simd, x_row, &x);
             for (node, score) in nodes.iter().zip(&mut scores) {
-                let theta = load::<S, G>(simd, thetas.row(*node as usize));
-                *score = dot(simd, theta, x);
+                if let Some(theta) = groups::<G>(thetas.row(*node as usize)) {
+                    *score = dot(simd, theta, &x);
+                }
             }
         }
     }
@@ -228,17 +234,16 @@ fn prefetch<S: Simd, const G: usize>(
     slice: Slice<'_>,
     (context, nodes): (&[u32], &[u32]),
 ) {
-    let ask = |row: &[f32]| {
-        let row = row.as_chunks::<LANES>().0.first_chunk::<G>();
-        if let Some(lines) = row {
-            lines.iter().for_each(|line| simd.prefetch(line));
+    let vectors = context
+        .iter()
+        .map(|token| slice.vectors.row(*token as usize));
+    let thetas = nodes.iter().map(|node| slice.thetas.row(*node as usize));
+    for row in vectors.chain(thetas) {
+        if let Some(lines) = groups::<G>(row) {
+            for line in lines {
+                simd.prefetch(line);
+            }
         }
-    };
-    for token in context {
-        ask(slice.vectors.row(*token as usize));
-    }
-    for node in nodes {
-        ask(slice.thetas.row(*node as usize));
     }
 }
 
@@ -272,61 +277,56 @@ impl Update<'_> {
         } = self.slice;
         let mut steps = self.steps.iter();
         let (x_rows, _) = self.x.as_chunks::<LANES>().0.as_chunks::<G>();
-        for ((context, nodes), x) in self.batch.windows().zip(x_rows) {
-            let x = x.each_ref().map(|x| simd.load(x));
-            let mut e = [simd.splat(0.0); G];
+        for ((context, nodes), x_row) in self.batch.windows().zip(x_rows) {
+            let (mut x, mut e) = ([simd.splat(0.0); G], [simd.splat(0.0); G]);
+            for (x, row) in x.iter_mut().zip(x_row) {
+                *x = simd.load(row);
+            }
             for (node, step) in nodes.iter().zip(&mut steps) {
                 let step = simd.splat(*step);
-                let Some(theta) = chunks_mut::<G>(thetas.row_mut(*node as usize)) else {
-                    continue;
-                };
-                let old = theta.each_ref().map(|theta| simd.load(theta));
-                e = core::array::from_fn(|i| simd.mul_add(step, old[i], e[i]));
-                store(
-                    simd,
-                    core::array::from_fn(|i| simd.mul_add(step, x[i], old[i])),
-                    theta,
-                );
+                if let Some(theta) = groups_mut::<G>(thetas.row_mut(*node as usize)) {
+                    for ((theta, x), e) in theta.iter_mut().zip(&x).zip(&mut e) {
+                        let old = simd.load(theta);
+                        *e = simd.mul_add(step, old, *e);
+                        simd.store(simd.mul_add(step, *x, old), theta);
+                    }
+                }
             }
             let (_, share) = self.projection.factors(context.len());
-            e = e.map(|e| simd.mul(e, simd.splat(share)));
+            for e in &mut e {
+                *e = simd.mul(*e, simd.splat(share));
+            }
             for token in context {
-                if let Some(row) = chunks_mut::<G>(vectors.row_mut(*token as usize)) {
-                    let old = row.each_ref().map(|row| simd.load(row));
-                    store(simd, core::array::from_fn(|i| simd.add(old[i], e[i])), row);
+                if let Some(row) = groups_mut::<G>(vectors.row_mut(*token as usize)) {
+                    for (row, e) in row.iter_mut().zip(&e) {
+                        simd.store(simd.add(simd.load(row), *e), row);
+                    }
                 }
             }
         }
     }
 }
 
-/// A row of `G` groups; zeros if it is shorter, which the checks rule out.
+// Loops instead of `map` over arrays: a closure that the compiler chooses not to inline is compiled
+// without the backend's instructions, and costs a hundred times as much.
+
+/// A row of `G` groups; the checks rule out that it is shorter.
 #[inline(always)]
-fn load<S: Simd, const G: usize>(simd: S, row: &[f32]) -> [S::V; G] {
-    match row.as_chunks::<LANES>().0.first_chunk::<G>() {
-        Some(row) => row.each_ref().map(|group| simd.load(group)),
-        None => [simd.splat(0.0); G],
-    }
+fn groups<const G: usize>(row: &[f32]) -> Option<&[[f32; LANES]; G]> {
+    row.as_chunks::<LANES>().0.first_chunk::<G>()
 }
 
 #[inline(always)]
-fn chunks_mut<const G: usize>(row: &mut [f32]) -> Option<&mut [[f32; LANES]; G]> {
+fn groups_mut<const G: usize>(row: &mut [f32]) -> Option<&mut [[f32; LANES]; G]> {
     row.as_chunks_mut::<LANES>().0.first_chunk_mut::<G>()
-}
-
-#[inline(always)]
-fn store<S: Simd, const G: usize>(simd: S, values: [S::V; G], row: &mut [[f32; LANES]; G]) {
-    for (value, group) in values.into_iter().zip(row) {
-        simd.store(value, group);
-    }
 }
 
 /// The dot product, in the order of [`crate::blas1::dot`].
 #[inline(always)]
-fn dot<S: Simd, const G: usize>(simd: S, a: [S::V; G], b: [S::V; G]) -> f32 {
+fn dot<S: Simd, const G: usize>(simd: S, row: &[[f32; LANES]; G], x: &[S::V; G]) -> f32 {
     let mut sums = [simd.splat(0.0); MAX_GROUPS];
-    for (sum, (a, b)) in sums.iter_mut().zip(a.into_iter().zip(b)) {
-        *sum = simd.mul_add(a, b, *sum);
+    for ((sum, row), x) in sums.iter_mut().zip(row).zip(x) {
+        *sum = simd.mul_add(simd.load(row), *x, *sum);
     }
     let [s0, s1, s2, s3] = sums;
     simd.reduce_sum(simd.add(simd.add(s0, s1), simd.add(s2, s3)))

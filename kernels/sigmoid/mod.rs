@@ -101,9 +101,13 @@ impl Kernel for SigmoidInPlace<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        map_in_place(simd, self.0, |x| {
-            sigmoid_of(simd, x, exp_of_minus_abs(simd, x))
-        });
+        let (chunks, tail) = self.0.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            simd.store(sigmoid_with(simd, simd.load(chunk)), chunk);
+        }
+        if !tail.is_empty() {
+            simd.store_partial(sigmoid_with(simd, simd.load_partial(tail)), tail);
+        }
     }
 }
 
@@ -113,9 +117,13 @@ impl Kernel for SoftplusInPlace<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        map_in_place(simd, self.0, |x| {
-            softplus_of(simd, x, exp_of_minus_abs(simd, x))
-        });
+        let (chunks, tail) = self.0.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            simd.store(softplus_with(simd, simd.load(chunk)), chunk);
+        }
+        if !tail.is_empty() {
+            simd.store_partial(softplus_with(simd, simd.load_partial(tail)), tail);
+        }
     }
 }
 
@@ -134,30 +142,19 @@ pub(crate) fn softplus_in_place_with<S: Simd>(simd: S, values: &mut [f32]) {
     SoftplusInPlace(values).run(simd);
 }
 
-/// Replaces sixteen values at a time.
+/// The sigmoid in each lane.
 #[inline(always)]
-fn map_in_place<S: Simd>(simd: S, values: &mut [f32], f: impl Fn(S::V) -> S::V) {
-    let (chunks, tail) = values.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        simd.store(f(simd.load(chunk)), chunk);
-    }
-    if !tail.is_empty() {
-        simd.store_partial(f(simd.load_partial(tail)), tail);
-    }
-}
-
-/// The sigmoid of `x`, given `e = exp(-|x|)`.
-#[inline(always)]
-fn sigmoid_of<S: Simd>(simd: S, x: S::V, e: S::V) -> S::V {
+fn sigmoid_with<S: Simd>(simd: S, x: S::V) -> S::V {
     let one = simd.splat(1.0);
-    let upper = simd.div(one, simd.add(one, e));
+    let upper = simd.div(one, simd.add(one, exp_of_minus_abs(simd, x)));
     simd.select_gt(x, simd.splat(0.0), upper, simd.sub(one, upper))
 }
 
-/// `max(x, 0) + ln(1 + e)`, given `e = exp(-|x|)`.
+/// `max(x, 0) + ln(1 + exp(-|x|))` in each lane.
 #[inline(always)]
-fn softplus_of<S: Simd>(simd: S, x: S::V, e: S::V) -> S::V {
-    simd.add(simd.max(simd.splat(0.0), x), ln_1p_with(simd, e))
+fn softplus_with<S: Simd>(simd: S, x: S::V) -> S::V {
+    let tail = ln_1p_with(simd, exp_of_minus_abs(simd, x));
+    simd.add(simd.max(simd.splat(0.0), x), tail)
 }
 
 /// `ln(1 + z)` for `z` in `0 ..= 1`: the series of `2 artanh(z / (2 + z))`.
