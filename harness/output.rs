@@ -50,7 +50,8 @@ impl OutputFile {
     /// # Errors
     /// [`Error::Io`], a full disk for instance.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(Error::io(&self.path))
+        let written = self.file.write_all(bytes);
+        written.map_err(plain).map_err(Error::io(&self.path))
     }
 
     /// Overwrites bytes at `offset`, then returns to the end.
@@ -63,7 +64,10 @@ impl OutputFile {
             self.file.write_all(bytes)?;
             self.file.seek(SeekFrom::End(0))
         };
-        patch().map(drop).map_err(Error::io(&self.path))
+        patch()
+            .map(drop)
+            .map_err(plain)
+            .map_err(Error::io(&self.path))
     }
 
     /// Syncs the file and renames it to its place.
@@ -93,11 +97,11 @@ impl OutputFile {
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        self.file.write(bytes).map_err(plain)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.file.flush().map_err(plain)
     }
 }
 
@@ -111,11 +115,14 @@ pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     file.commit()
 }
 
-/// The system's own words, without the temporary name that `tempfile` adds.
+/// The error without the temporary name that `tempfile` adds to it.
 fn plain(error: io::Error) -> io::Error {
-    error
-        .raw_os_error()
-        .map_or(error, io::Error::from_raw_os_error)
+    match error.kind() {
+        io::ErrorKind::Other => error,
+        kind => error
+            .raw_os_error()
+            .map_or(kind.into(), io::Error::from_raw_os_error),
+    }
 }
 
 /// What a plainly created file gets; temporary files are private by default.
