@@ -8,10 +8,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How often a waiting thread looks, for some ten microseconds, before it sleeps. On a machine
+/// How often a waiting thread looks, for some hundred microseconds, before it sleeps. On a machine
 /// that is busy with other work the others may not run for long, and a thread that spins or yields
 /// meanwhile uses up the time that the system would give to the group.
-const SPINS: u32 = 200;
+const SPINS: u32 = 4000;
 
 /// A barrier for short waits. Arrivals are counted through and never reset.
 #[derive(Default)]
