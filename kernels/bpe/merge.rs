@@ -21,13 +21,23 @@ const SHORT: usize = 64;
 pub(super) struct Pairs<'a> {
     pub(super) slots: &'a [PairSlot],
     pub(super) probes: u32,
+    /// One more than the largest id.
+    pub(super) vocab: u32,
 }
 
 impl Pairs<'_> {
-    /// Rank and merged token of a pair of neighbours.
+    /// Rank and merged token of a pair of neighbours; [`NONE`] for both if they do not merge.
+    ///
+    /// Nobody looks through a whole table before it is used: a slot that gives an id which does
+    /// not exist counts as none here.
     #[inline]
-    fn get(&self, left: u32, right: u32) -> (u32, u32) {
-        find_pair(self.slots, self.probes, left, right)
+    pub(super) fn get(&self, left: u32, right: u32) -> (u32, u32) {
+        let found = find_pair(self.slots, self.probes, left, right);
+        if found.1 < self.vocab {
+            found
+        } else {
+            (NONE, NONE)
+        }
     }
 }
 

@@ -196,6 +196,27 @@ fn tokens_are_found_by_their_bytes_and_names() {
 }
 
 #[test]
+fn merges_are_told_by_their_pair() {
+    let vocabulary = Vocabulary::new(Pattern::Gpt2, &[(97, 98), (256, 99)]);
+    let tokenizer = vocabulary.tokenizer();
+    assert_eq!(tokenizer.merge_of(97, 98), Some((0, 256)));
+    assert_eq!(tokenizer.merge_of(256, 99), Some((1, 257)));
+    assert_eq!(tokenizer.merge_of(98, 97), None);
+    assert_eq!(tokenizer.merge_of(NONE, NONE), None);
+}
+
+#[test]
+fn a_pair_that_gives_no_token_of_the_vocabulary_does_not_merge() {
+    let mut vocabulary = Vocabulary::new(Pattern::Gpt2, &[(97, 98)]);
+    for slot in vocabulary.pairs.iter_mut().filter(|slot| slot[0] == 97) {
+        slot[3] = 257;
+    }
+    let tokenizer = TokenizerRef::from_tables(vocabulary.tables());
+    assert_eq!(tokenizer.merge_of(97, 98), None);
+    assert_eq!(encode(tokenizer, b"cab"), [99, 97, 98]);
+}
+
+#[test]
 fn small_buffers_and_strange_ids_are_errors() {
     let vocabulary = Vocabulary::new(Pattern::Gpt2, &[(97, 98)]);
     let tokenizer = vocabulary.tokenizer();
@@ -242,6 +263,8 @@ fn wrong_tables_are_refused_and_even_unchecked_do_no_harm() {
         let mut workspace = vec![0; encode_workspace_len(text.len())];
         let mut out = vec![0; 2 * text.len()];
         if let Ok(len) = tokenizer.encode_into(&text, &mut out, &mut workspace) {
+            let known = |id: &u32| bad.bytes.contains(id) || *id < 296;
+            assert!(out[..len].iter().all(known));
             let _ = tokenizer.decode_into(&out[..len], &mut [0; 4000]);
         }
     }

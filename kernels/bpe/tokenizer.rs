@@ -92,6 +92,21 @@ impl<'a> TokenizerRef<'a> {
         self.tables.specials.binary_search(&id).is_ok()
     }
 
+    /// Rank of a pair of neighbours, the lowest of a piece merges first, and the token that they
+    /// merge to; `None` if they never do.
+    pub fn merge_of(&self, left: u32, right: u32) -> Option<(u32, u32)> {
+        let found = self.pairs().get(left, right);
+        (found.0 != NONE).then_some(found)
+    }
+
+    fn pairs(&self) -> Pairs<'a> {
+        Pairs {
+            slots: self.tables.pairs,
+            probes: self.tables.probes()[0],
+            vocab: self.vocab_size() as u32,
+        }
+    }
+
     fn entry(&self, bytes: &[u8], end: Option<u8>) -> Option<u32> {
         let [_, probes] = self.tables.probes();
         find_bytes(self.tables.hashes, probes, (bytes, end), |id| {
@@ -120,9 +135,7 @@ impl<'a> TokenizerRef<'a> {
 
     fn merge_bytes<'w>(&self, bytes: &[u8], end: Option<u8>, ids: &'w mut [u32]) -> &'w [u32] {
         let len = self.spell(bytes, end, ids);
-        let [probes, _] = self.tables.probes();
-        let slots = self.tables.pairs;
-        let len = merge::merge(Pairs { slots, probes }, ids, len);
+        let len = merge::merge(self.pairs(), ids, len);
         ids.get(..len).unwrap_or(&[])
     }
 
