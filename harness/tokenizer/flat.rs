@@ -53,6 +53,7 @@ impl FlatTables {
         flat.head = sections::head(vocabulary.pattern.known(), vocabulary.rule, [longest, 0]);
         flat.fill_hashes(&tokens)?;
         debug_assert_eq!(flat.tables().check(), Ok(()));
+        debug_assert_eq!(flat.tables().check_slots(), Ok(()));
         Ok(flat)
     }
 

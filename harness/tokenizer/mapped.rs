@@ -1,23 +1,38 @@
 //! Tables that stay in their file.
+//!
+//! Opening reads what is small: header, section table, offsets, special tokens. The two hash
+//! tables, most of the file, are read where a lookup falls, and lookups distrust them;
+//! [`MappedTables::verify`] reads all.
 
 use super::{HarnessPattern, Storage, Tokenizer};
 use crate::corpus::map::{Mapping, map_path};
 use crate::{Error, Result};
 use barelm_kernels::bpe::TokenizerRef;
 use barelm_kernels::bpe::sections::{SECTIONS, Tables};
-use barelm_kernels::format::Container;
+use barelm_kernels::format::{Container, FormatError};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A mapped file and where the tables are in it.
 #[derive(Debug)]
 pub(super) struct MappedTables {
+    path: PathBuf,
     file: Mapping,
     ranges: [Range<usize>; SECTIONS.len()],
 }
 
 impl MappedTables {
-    /// The tables, which were checked when the file was opened.
+    /// Compares all checksums and looks at every slot of the hash tables.
+    pub(super) fn verify(&self) -> Result<()> {
+        let check = |container: Container<'_>| {
+            container.verify()?;
+            TokenizerRef::new_checked(&container).map(|_| ())
+        };
+        let checked = container(&self.file).and_then(check);
+        checked.map_err(Error::format(&self.path))
+    }
+
+    /// The tables, whose structure was checked when the file was opened.
     pub(super) fn tables(&self) -> Tables<'_> {
         let bytes = |i: usize| &self.file[self.ranges[i].clone()];
         Tables {
@@ -33,13 +48,16 @@ impl MappedTables {
     }
 }
 
-/// Maps a file of any kind that has a tokenizer's sections, and checks them.
+/// The container in a file. Its kind is whatever the file says it is: what counts are the sections.
+fn container(file: &[u8]) -> std::result::Result<Container<'_>, FormatError> {
+    let kind = file.get(32..40).and_then(|kind| kind.try_into().ok());
+    Container::new(file, &kind.unwrap_or_default())
+}
+
+/// Maps a file of any kind that has a tokenizer's sections, and checks their structure.
 pub(super) fn load(path: &Path) -> Result<Tokenizer> {
     let file = map_path(path)?;
-    // The kind is whatever the file says it is: what counts are the sections.
-    let kind = file.get(32..40).and_then(|kind| kind.try_into().ok());
-    let container =
-        Container::new(&file, &kind.unwrap_or_default()).map_err(Error::format(path))?;
+    let container = container(&file).map_err(Error::format(path))?;
     let tables = *TokenizerRef::new(&container)
         .map_err(Error::format(path))?
         .tables();
@@ -52,7 +70,8 @@ pub(super) fn load(path: &Path) -> Result<Tokenizer> {
         start..start + container.section::<u8>(name).map_or(0, <[u8]>::len)
     };
     let ranges = SECTIONS.each_ref().map(range);
-    let tables = Storage::Mapped(MappedTables { file, ranges });
+    let path = path.to_path_buf();
+    let tables = Storage::Mapped(MappedTables { path, file, ranges });
     Ok(Tokenizer { tables, pattern })
 }
 

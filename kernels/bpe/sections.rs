@@ -72,30 +72,44 @@ impl<'a> Tables<'a> {
         })
     }
 
-    /// Checks everything that lookups rely on: offsets, ids, sizes of tables.
+    /// Checks all but the slots of the two hash tables: head, offsets, tokens of bytes, special
+    /// tokens, shapes. It reads a few words a token, where the hash tables have dozens.
+    ///
+    /// Lookups need no more: a slot that says nonsense is passed over, and its probes are
+    /// bounded. [`Tables::check_slots`] looks at the slots too.
     ///
     /// # Errors
     /// The name of the first section that contradicts itself or another.
     pub fn check(&self) -> Result<(), [u8; 8]> {
-        let vocab = self.offsets.len().saturating_sub(1) as u32;
-        let known = |id: u32| id < vocab;
-        let checks = [
+        let known = |id: &u32| *id < self.vocab();
+        first_wrong([
             self.head.len() == HEAD_LEN && self.rule().is_some() && self.head[0] <= OWN_PATTERN,
             self.offsets_are_valid(),
             true,
-            self.bytes.len() == 256 && self.bytes.iter().all(|id| known(*id) || *id == NONE),
-            self.pairs.len().is_power_of_two()
-                && self.pairs.iter().all(|s| pair_is_valid(s, vocab)),
-            self.hashes.len().is_power_of_two()
-                && self
-                    .hashes
-                    .iter()
-                    .all(|e| known(e & !UNREACHABLE) || *e == NONE),
-            self.specials.is_sorted_by(|a, b| a < b) && self.specials.iter().all(|id| known(*id)),
+            self.bytes.len() == 256 && self.bytes.iter().all(|id| known(id) || *id == NONE),
+            self.pairs.len().is_power_of_two(),
+            self.hashes.len().is_power_of_two(),
+            self.specials.is_sorted_by(|a, b| a < b) && self.specials.iter().all(known),
             core::str::from_utf8(self.regex).is_ok(),
-        ];
-        let bad = checks.iter().position(|valid| !valid);
-        bad.map_or(Ok(()), |section| Err(SECTIONS[section % SECTIONS.len()]))
+        ])
+    }
+
+    /// Checks that every slot of the hash tables is empty or names tokens that exist; tables that
+    /// a builder made are so.
+    ///
+    /// # Errors
+    /// The name of the first section that is wrong.
+    pub fn check_slots(&self) -> Result<(), [u8; 8]> {
+        let vocab = self.vocab();
+        let entry_is_valid = |entry: &u32| (entry & !UNREACHABLE) < vocab || *entry == NONE;
+        let mut right = [true; SECTIONS.len()];
+        right[4] = self.pairs.iter().all(|slot| pair_is_valid(slot, vocab));
+        right[5] = self.hashes.iter().all(entry_is_valid);
+        first_wrong(right)
+    }
+
+    fn vocab(&self) -> u32 {
+        self.offsets.len().saturating_sub(1) as u32
     }
 
     fn offsets_are_valid(&self) -> bool {
@@ -148,6 +162,14 @@ pub const fn head(pattern: Option<Pattern>, rule: MergeRule, probes: [u32; 2]) -
         MergeRule::BytesRank => 1,
     };
     [pattern, rule, probes[0], probes[1], 0, 0, 0, 0]
+}
+
+/// The name of the first section that is not right.
+fn first_wrong(right: [bool; SECTIONS.len()]) -> Result<(), [u8; 8]> {
+    let mut sections = SECTIONS.into_iter().zip(right);
+    sections
+        .find(|(_, right)| !right)
+        .map_or(Ok(()), |(name, _)| Err(name))
 }
 
 fn pair_is_valid(slot: &PairSlot, vocab: u32) -> bool {

@@ -82,6 +82,7 @@ impl Vocabulary {
 
     fn tokenizer(&self) -> TokenizerRef<'_> {
         assert_eq!(self.tables().check(), Ok(()));
+        assert_eq!(self.tables().check_slots(), Ok(()));
         TokenizerRef::from_tables(self.tables())
     }
 
@@ -258,7 +259,8 @@ fn wrong_tables_are_refused_and_even_unchecked_do_no_harm() {
             let at = rng.below(field.len() as u64) as usize;
             field[at] = value;
         }
-        refused += usize::from(bad.tables().check().is_err());
+        let checked = bad.tables().check().and(bad.tables().check_slots());
+        refused += usize::from(checked.is_err());
         let tokenizer = TokenizerRef::from_tables(bad.tables());
         let mut workspace = vec![0; encode_workspace_len(text.len())];
         let mut out = vec![0; 2 * text.len()];

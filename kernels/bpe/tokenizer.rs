@@ -28,7 +28,8 @@ pub const fn encode_workspace_len(longest_piece: usize) -> usize {
 
 impl<'a> TokenizerRef<'a> {
     /// The tokenizer in a file of kind [`KIND`], or of any kind that embeds a tokenizer's
-    /// sections. All tables are checked.
+    /// sections. Structure and shapes are checked, not every slot of the hash tables: wrong slots
+    /// give wrong ids, and do no other harm. See [`TokenizerRef::new_checked`].
     ///
     /// # Errors
     /// [`FormatError`] with the section that is missing or not valid.
@@ -38,6 +39,17 @@ impl<'a> TokenizerRef<'a> {
             .check()
             .map_err(|section| content_error(file, section))?;
         Ok(Self { tables })
+    }
+
+    /// [`TokenizerRef::new`], which also reads the hash tables and checks each of their slots.
+    ///
+    /// # Errors
+    /// [`FormatError`] with the section that is missing or not valid.
+    pub fn new_checked(file: &Container<'a>) -> Result<Self, FormatError> {
+        let tokenizer = Self::new(file)?;
+        let slots = tokenizer.tables.check_slots();
+        slots.map_err(|section| content_error(file, section))?;
+        Ok(tokenizer)
     }
 
     /// The tokenizer of tables that were checked before: wrong tables give wrong ids.

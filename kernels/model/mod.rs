@@ -110,7 +110,7 @@ impl<'a> ModelRef<'a> {
     pub fn new_checked(bytes: &'a [u8], workspace: &mut [u32]) -> Result<Self, ModelError> {
         let file = Container::new(bytes, &KIND)?;
         file.verify()?;
-        TokenizerRef::new(&file)?;
+        TokenizerRef::new_checked(&file)?;
         let model = Self::new(&file)?;
         model.check_numbers(&file)?;
         model.check_tree(&file, workspace)?;

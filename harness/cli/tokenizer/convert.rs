@@ -17,6 +17,7 @@ pub(in crate::cli) struct ConvertArgs {
 
 pub(super) fn run(args: &ConvertArgs) -> Result<()> {
     let tokenizer = args.model.load()?;
+    tokenizer.verify()?;
     match args
         .output
         .extension()

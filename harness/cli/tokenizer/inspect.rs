@@ -11,6 +11,9 @@ use serde::Serialize;
 pub(in crate::cli) struct InspectArgs {
     #[command(flatten)]
     model: Model,
+    /// Read a mapped file to its end: checksums, and every slot of its tables
+    #[arg(long)]
+    verify: bool,
 }
 
 /// What `inspect` prints.
@@ -27,6 +30,9 @@ struct Inspection {
 
 pub(super) fn run(global: &Global, args: &InspectArgs) -> Result<()> {
     let tokenizer = args.model.load()?;
+    if args.verify {
+        tokenizer.verify()?;
+    }
     let vocabulary = tokenizer.vocabulary();
     let inspection = Inspection {
         vocab_size: tokenizer.vocab_size(),

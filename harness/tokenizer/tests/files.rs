@@ -102,6 +102,26 @@ fn damaged_flat_files_are_refused_or_do_no_harm() {
     }
 }
 
+#[test]
+fn damage_that_opening_does_not_see_is_found_by_verifying() {
+    let folder = Folder::new();
+    let vocabulary = random_vocabulary(&mut Rng::new(35), "gpt2", 20);
+    let tokenizer = Tokenizer::from_vocabulary(&vocabulary).unwrap();
+    tokenizer.verify().unwrap();
+    tokenizer.save_flat(folder.path("t.barelm")).unwrap();
+    let mut bytes = fs::read(folder.path("t.barelm")).unwrap();
+    Tokenizer::load(folder.path("t.barelm"))
+        .unwrap()
+        .verify()
+        .unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    let damaged = Tokenizer::load(folder.write("bad.barelm", &bytes)).unwrap();
+    let error = damaged.verify().unwrap_err();
+    assert_eq!(error.exit_code(), 3);
+    assert!(error.to_string().contains("bad.barelm"), "{error}");
+}
+
 /// What the error of loading `content` says.
 fn refusal(name: &str, content: &[u8]) -> String {
     let folder = Folder::new();

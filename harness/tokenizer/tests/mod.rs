@@ -1,6 +1,7 @@
 //! Tokenizers as their users see them.
 
 mod files;
+mod flat;
 mod published;
 
 use super::*;
