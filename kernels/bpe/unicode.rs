@@ -83,6 +83,7 @@ pub fn class_at(text: &[u8], at: usize) -> (Set, usize) {
     }
 }
 
+#[inline]
 fn class_of_sequence(text: &[u8], at: usize) -> (Set, usize) {
     match decode(text.get(at..).unwrap_or(&[])) {
         Some((code_point, len)) => (class_of(code_point), len),
@@ -92,24 +93,37 @@ fn class_of_sequence(text: &[u8], at: usize) -> (Set, usize) {
 
 /// The first character of `bytes`, if it is a well-formed sequence of two to four bytes
 /// (Unicode 16, table 3-7: no overlong form, no surrogate).
+#[inline]
 fn decode(bytes: &[u8]) -> Option<(u32, usize)> {
-    let tail = |i: usize| {
-        let byte = *bytes.get(i)?;
-        (byte & 0xC0 == 0x80).then_some(u32::from(byte & 0x3F))
-    };
-    let lead = u32::from(*bytes.first()?);
-    match lead {
-        0xC2..=0xDF => Some(((lead & 0x1F) << 6 | tail(1)?, 2)),
-        0xE0..=0xEF => {
-            let c = (lead & 0x0F) << 12 | tail(1)? << 6 | tail(2)?;
-            (c >= 0x800 && !(0xD800..0xE000).contains(&c)).then_some((c, 3))
-        }
-        0xF0..=0xF4 => {
-            let c = (lead & 0x07) << 18 | tail(1)? << 12 | tail(2)? << 6 | tail(3)?;
-            (0x10000..0x110000).contains(&c).then_some((c, 4))
-        }
-        _ => None,
+    let word = u32::from_be_bytes(match bytes.first_chunk() {
+        Some(bytes) => *bytes,
+        None => padded(bytes),
+    });
+    // The low `bits` of the byte at `shift`.
+    let part = |shift: u32, bits: u32| (word >> shift) & ((1 << bits) - 1);
+    if word & 0xE0C0_0000 == 0xC080_0000 {
+        let c = part(24, 5) << 6 | part(16, 6);
+        return (c >= 0x80).then_some((c, 2));
     }
+    if word & 0xF0C0_C000 == 0xE080_8000 {
+        let c = part(24, 4) << 12 | part(16, 6) << 6 | part(8, 6);
+        return (c >= 0x800 && !(0xD800..0xE000).contains(&c)).then_some((c, 3));
+    }
+    if word & 0xF8C0_C0C0 == 0xF080_8080 {
+        let c = part(24, 3) << 18 | part(16, 6) << 12 | part(8, 6) << 6 | part(0, 6);
+        return (0x10000..0x110000).contains(&c).then_some((c, 4));
+    }
+    None
+}
+
+/// The last bytes of a text, and zeros, which continue no sequence.
+#[cold]
+fn padded(bytes: &[u8]) -> [u8; 4] {
+    let mut padded = [0; 4];
+    for (padded, byte) in padded.iter_mut().zip(bytes) {
+        *padded = *byte;
+    }
+    padded
 }
 
 #[cfg(test)]

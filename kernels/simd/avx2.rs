@@ -1,12 +1,12 @@
 //! AVX2 and FMA: two registers hold the sixteen lanes.
 #![allow(unsafe_code)]
 
-use super::{Kernel, LANES, Simd};
+use super::{BYTES, Kernel, LANES, Simd};
 use core::arch::x86_64::*;
 
-cpufeatures::new!(features, "avx2", "fma");
+cpufeatures::new!(features, "avx2", "fma", "bmi1");
 
-/// Proof that this processor has AVX2 and FMA.
+/// Proof that this processor has AVX2 and FMA (and BMI1).
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2(());
 
@@ -24,7 +24,7 @@ impl Avx2 {
     /// Runs the kernel, compiled with these instructions.
     #[inline(always)]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,bmi1")]
         fn enabled<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -35,6 +35,7 @@ impl Avx2 {
 
 impl Simd for Avx2 {
     type V = Pair;
+    type Bytes = [__m256i; 2];
     const NAME: &'static str = "avx2";
     const FUSED: bool = true;
     const REGISTERS: usize = 8;
@@ -42,7 +43,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         #[inline(never)]
-        #[target_feature(enable = "avx2,fma")]
+        #[target_feature(enable = "avx2,fma,bmi1")]
         fn outlined<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -144,6 +145,25 @@ impl Simd for Avx2 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) }
     }
 
+    #[inline(always)]
+    fn load_bytes(self, x: &[u8; BYTES]) -> [__m256i; 2] {
+        let p = x.as_ptr();
+        // SAFETY: `self` proves AVX2; the array holds both halves of 32, read unaligned.
+        unsafe {
+            [
+                _mm256_loadu_si256(p.cast()),
+                _mm256_loadu_si256(p.add(32).cast()),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn bytes_between(self, x: [__m256i; 2], low: u8, high: u8) -> u64 {
+        // SAFETY: `self` proves AVX2.
+        let [a, b] = x.map(|x| unsafe { bytes_between(x, low, high) });
+        u64::from(b) << 32 | u64::from(a)
+    }
+
     /// Four squares of eight; the two off the diagonal change places.
     #[inline(always)]
     fn transpose(self, rows: [Pair; LANES]) -> [Pair; LANES] {
@@ -171,6 +191,15 @@ impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
         }
     }
+}
+
+/// Bit `i` is set where `low <= x[i] <= high`: where `x - low` is no more than `high - low`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bytes_between(x: __m256i, low: u8, high: u8) -> u32 {
+    let x = _mm256_sub_epi8(x, _mm256_set1_epi8(low as i8));
+    let least = _mm256_min_epu8(x, _mm256_set1_epi8(high.wrapping_sub(low) as i8));
+    _mm256_movemask_epi8(_mm256_cmpeq_epi8(x, least)) as u32
 }
 
 #[inline]

@@ -1,12 +1,12 @@
 //! AVX-512: one register holds all sixteen lanes.
 #![allow(unsafe_code)]
 
-use super::{Kernel, LANES, Simd};
+use super::{BYTES, Kernel, LANES, Simd};
 use core::arch::x86_64::*;
 
-cpufeatures::new!(features, "avx512f", "avx2", "fma");
+cpufeatures::new!(features, "avx512f", "avx512bw", "avx2", "fma", "bmi1");
 
-/// Proof that this processor has AVX-512 F (and AVX2 and FMA).
+/// Proof that this processor has AVX-512 F and BW (and AVX2, FMA and BMI1).
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512(());
 
@@ -20,7 +20,7 @@ impl Avx512 {
     /// Runs the kernel, compiled with these instructions.
     #[inline(always)]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx2,fma,bmi1")]
         fn enabled<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -37,6 +37,7 @@ fn first_lanes(len: usize) -> __mmask16 {
 
 impl Simd for Avx512 {
     type V = __m512;
+    type Bytes = __m512i;
     const NAME: &'static str = "avx512";
     const FUSED: bool = true;
     const REGISTERS: usize = 32;
@@ -44,7 +45,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         #[inline(never)]
-        #[target_feature(enable = "avx512f,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx2,fma,bmi1")]
         fn outlined<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -146,6 +147,22 @@ impl Simd for Avx512 {
     }
 
     /// Pairs of rows, then pairs of pairs, within quarters; then the quarters themselves.
+    #[inline(always)]
+    fn load_bytes(self, x: &[u8; BYTES]) -> __m512i {
+        // SAFETY: `self` proves AVX-512 F; the array holds the 64 bytes read, unaligned.
+        unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn bytes_between(self, x: __m512i, low: u8, high: u8) -> u64 {
+        let (low, span) = (low as i8, high.wrapping_sub(low) as i8);
+        // SAFETY: `self` proves AVX-512 BW.
+        unsafe {
+            let x = _mm512_sub_epi8(x, _mm512_set1_epi8(low));
+            _mm512_cmple_epu8_mask(x, _mm512_set1_epi8(span))
+        }
+    }
+
     #[inline(always)]
     fn transpose(self, mut v: [__m512; LANES]) -> [__m512; LANES] {
         // SAFETY: `self` proves AVX-512 F.

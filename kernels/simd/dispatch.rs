@@ -12,7 +12,7 @@ pub enum Backend {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
-    /// AVX-512 F.
+    /// AVX-512 F and BW.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
 }

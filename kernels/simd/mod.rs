@@ -1,4 +1,4 @@
-//! Sixteen lanes of `f32`, and the choice of instructions at run time.
+//! Sixteen lanes of `f32`, sixty-four bytes, and the choice of instructions at run time.
 //!
 //! The idea: a kernel is a struct of borrowed operands that implements [`Kernel`]. Its `run` is
 //! written once, against the dozen operations of [`Simd`], and compiled once for each token:
@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | [`Portable`] | `wide`: SSE2, NEON, wasm, or plain scalar code | 4 | unfused: multiply, then add |
 //! | `Avx2` | AVX2 and FMA | 8 | fused: one rounding for each multiply-add |
-//! | `Avx512` | AVX-512 F | 32 | fused |
+//! | `Avx512` | AVX-512 F and BW | 32 | fused |
 //!
 //! A token is a zero-sized value that only detection can make, so holding one proves that the
 //! instructions are there. [`dispatch`] picks the best token and compiles the kernel's whole body
@@ -37,6 +37,9 @@ pub use portable::Portable;
 /// Lanes of every vector, on every backend.
 pub const LANES: usize = 16;
 
+/// Bytes of every vector of bytes, on every backend: one bit of a `u64` for each.
+pub const BYTES: usize = 64;
+
 /// A computation over borrowed operands, written once and compiled for every token.
 ///
 /// `run`, and everything generic that it calls, must be `#[inline(always)]`: only code inlined
@@ -48,10 +51,12 @@ pub trait Kernel {
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
-/// Operations on vectors of [`LANES`] `f32`.
+/// Operations on vectors of [`LANES`] `f32`, and on vectors of [`BYTES`] bytes.
 pub trait Simd: Copy {
     /// Sixteen `f32`.
     type V: Copy;
+    /// Sixty-four bytes.
+    type Bytes: Copy;
     /// Name of the instruction set, for reports.
     const NAME: &'static str;
     /// Whether [`Simd::mul_add`] rounds once (fused) or twice.
@@ -90,6 +95,10 @@ pub trait Simd: Copy {
     fn add_to_exponent(self, x: Self::V, n: Self::V) -> Self::V;
     /// Asks for the cache line at the start of `x`.
     fn prefetch(self, x: &[f32]);
+    /// Reads sixty-four bytes.
+    fn load_bytes(self, x: &[u8; BYTES]) -> Self::Bytes;
+    /// Bit `i` is set where `low <= x[i] <= high`.
+    fn bytes_between(self, x: Self::Bytes, low: u8, high: u8) -> u64;
 
     /// Reads up to sixteen values; missing lanes are zero.
     #[inline(always)]

@@ -1,9 +1,9 @@
 //! The backend that every target has, over `wide`. Unfused: it never calls `wide`'s `mul_add`,
 //! which fuses on some targets and not on others.
 
-use super::{Kernel, LANES, Simd};
+use super::{BYTES, Kernel, LANES, Simd};
 use bytemuck::cast;
-use wide::{f32x16, u32x16};
+use wide::{f32x16, u8x16, u32x16};
 
 /// Instructions of the compile target alone; always available.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,7 @@ pub struct Portable;
 
 impl Simd for Portable {
     type V = f32x16;
+    type Bytes = [u8x16; 4];
     const NAME: &'static str = "portable";
     const FUSED: bool = false;
     const REGISTERS: usize = 4;
@@ -83,4 +84,18 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn prefetch(self, _: &[f32]) {}
+
+    #[inline(always)]
+    fn load_bytes(self, x: &[u8; BYTES]) -> [u8x16; 4] {
+        cast(*x)
+    }
+
+    #[inline(always)]
+    fn bytes_between(self, x: [u8x16; 4], low: u8, high: u8) -> u64 {
+        let (low_16, span) = (u8x16::splat(low), u8x16::splat(high.wrapping_sub(low)));
+        x.into_iter().rev().fold(0, |mask, x| {
+            let x = x - low_16;
+            mask << 16 | u64::from(x.simd_eq(x.min(span)).to_bitmask())
+        })
+    }
 }

@@ -211,3 +211,27 @@ fn a_part_called_out_of_line_computes_the_same() {
         assert_eq!(backend.run(Outer(&lanes)), backend.run(Reduce(&lanes)));
     });
 }
+
+struct Between<'a>(&'a [u8; BYTES], u8, u8);
+
+impl Kernel for Between<'_> {
+    type Output = u64;
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> u64 {
+        simd.bytes_between(simd.load_bytes(self.0), self.1, self.2)
+    }
+}
+
+#[test]
+fn bytes_are_between_bounds_that_belong_to_the_range() {
+    on_every_backend(|backend| {
+        for (low, high) in [(0, 0), (0, 127), (b'a', b'z'), (128, 255), (0, 255), (7, 7)] {
+            for start in 0..=255_u8 {
+                let bytes = core::array::from_fn(|i| start.wrapping_add((i * 5) as u8));
+                let bit = |i: usize| u64::from((low..=high).contains(&bytes[i])) << i;
+                let want = (0..BYTES).map(bit).sum();
+                assert_eq!(backend.run(Between(&bytes, low, high)), want);
+            }
+        }
+    });
+}

@@ -1,4 +1,6 @@
-//! Every scanner against a regex engine.
+//! Every pattern against a regex engine.
+
+mod windows;
 
 use super::*;
 use crate::rng::Rng;
