@@ -7,16 +7,37 @@
 //!
 //! The result is that of Hugging Face's `BpeTrainer`, token for token: counts of pairs start with
 //! overlaps ("aaa" counts 2 for a pair of a), pairs merge from left to right, and a pair that
-//! would make too long a token is not counted. That trainer keeps its counts of merged pairs and
-//! looks tokens up by their text, as if a pair could come up again or two pairs could give one
-//! token. Neither happens: what goes on inside the bytes that become one token does not depend on
-//! what surrounds them, so they come from the same last pair everywhere. The one exception is a
-//! special token whose name is spelled out by a merge, which then gives that token. (The tests
-//! hold this against a trainer that allows for all of it.)
+//! would make too long a token is not counted.
+//!
+//! # No pair is merged that does not occur
+//!
+//! That trainer keeps a queue with counts that may be out of date, forgets where a pair stands
+//! when its count is 0, and looks tokens up by their text, as if a pair could come up again or
+//! two pairs could give one token. It looks as if it could merge a pair that is not there any
+//! more; it cannot, for two reasons:
+//!
+//! 1. *What goes on inside the bytes that become one token does not depend on what surrounds
+//!    them.* Until they are one token, no merge crosses their ends. So a run of equal tokens that
+//!    begins before them has an even number of tokens there, which pair up among themselves, and
+//!    inside, every merge finds the same tokens and pairs them alike. Limits on length and count
+//!    look at the pair alone. Hence a token comes from one pair, and every pair comes into being,
+//!    wherever it stands, in one merge: the one that makes the younger of its tokens.
+//! 2. *After each merge the count of every other pair is the number of places where it stands.*
+//!    Where (a, b) becomes n between x and y, (x, a) and (b, y) go and (x, n) and (n, y) come;
+//!    just that is counted. Only the count of the merged pair itself is left alone, and by (1)
+//!    nobody asks for it again.
+//!
+//! A pair comes to the top of the queue with its present count, which must be at least 1: it
+//! stands somewhere. (Pairs that make too long a token are counted down but never up, and never
+//! queued. Counts beyond 2^31 overflow there; here they have 64 bits.) The tests recount the
+//! words from scratch before every merge, in both modes of [`Compat`], and hold the result against
+//! a trainer that allows for everything that the original allows for. What is left of its habits
+//! is a special token whose name a merge spells out; [`Compat`] says what to do about it.
 //!
 //! `words` holds the words and merges in them, `pairs` holds counts and the queue, and `trainer`
 //! has the loop.
 
+mod alphabet;
 mod neighbours;
 mod pairs;
 mod trainer;
@@ -27,9 +48,22 @@ mod tests;
 
 use crate::pretoken_counts::PretokenCounts;
 use crate::progress::Progress;
-use crate::tokenizer::{HarnessPattern, MergeRule, Vocabulary};
+use crate::tokenizer::{MergeRule, Vocabulary};
 use crate::{Error, Result};
+use alphabet::Alphabet;
+pub use alphabet::InitialAlphabet;
 use trainer::Trainer;
+
+/// Whose habits to follow where they differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compat {
+    /// Those of Hugging Face's `BpeTrainer`: a merge that spells out the name of a special token
+    /// gives that token, so that text can be encoded to it.
+    #[default]
+    Hf,
+    /// No merge gives a special token: a pair that would spell one out is not merged.
+    Clean,
+}
 
 /// What to learn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +76,10 @@ pub struct BpeTrainerOptions {
     pub max_token_length: Option<usize>,
     /// Names of special tokens; they get the first ids.
     pub specials: Vec<String>,
+    /// Bytes that are tokens whether the text has them or not.
+    pub alphabet: InitialAlphabet,
+    /// Whose habits to follow.
+    pub compat: Compat,
 }
 
 impl Default for BpeTrainerOptions {
@@ -51,6 +89,8 @@ impl Default for BpeTrainerOptions {
             min_frequency: 0,
             max_token_length: None,
             specials: Vec::new(),
+            alphabet: InitialAlphabet::Bytes,
+            compat: Compat::Hf,
         }
     }
 }
@@ -62,14 +102,7 @@ impl BpeTrainerOptions {
     /// [`Error::Usage`].
     pub fn validate(&self) -> Result<()> {
         let refuse = |message: String| Err(Error::Usage(message));
-        let smallest = 256 + self.specials.len();
-        if self.vocab_size < smallest {
-            return refuse(format!(
-                "vocabulary size {} is below {smallest}: 256 bytes and {} special tokens",
-                self.vocab_size,
-                self.specials.len()
-            ));
-        }
+        self.check_room(self.alphabet.least())?;
         if self.vocab_size > 1 << 26 {
             return refuse(format!("vocabulary size {} is above 2^26", self.vocab_size));
         }
@@ -84,6 +117,19 @@ impl BpeTrainerOptions {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a vocabulary that cannot even hold so many bytes and the special tokens.
+    fn check_room(&self, bytes: usize) -> Result<()> {
+        let specials = self.specials.len();
+        let smallest = bytes + specials;
+        if self.vocab_size >= smallest {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "vocabulary size {} is below {smallest}: {bytes} bytes and {specials} special tokens",
+            self.vocab_size
+        )))
     }
 }
 
@@ -112,9 +158,10 @@ pub fn train(
     progress: &Progress,
 ) -> Result<Vocabulary> {
     options.validate()?;
-    let alphabet = Alphabet::new(options, counts.pattern());
+    let alphabet = Alphabet::new(options, counts);
+    options.check_room(alphabet.bytes())?;
     let mut trainer = Trainer::new(counts, &alphabet, options)?;
-    while trainer.step() {
+    while trainer.step()? {
         progress.advance(1)?;
     }
     let (tokens, merges) = trainer.finish();
@@ -125,42 +172,4 @@ pub fn train(
         pattern: counts.pattern().clone(),
         rule: MergeRule::PairRank,
     })
-}
-
-/// The tokens that training starts from.
-struct Alphabet {
-    /// Bytes by id: the special tokens' names, then the 256 bytes in the order of the characters
-    /// that GPT-2 writes them as.
-    tokens: Vec<Vec<u8>>,
-    /// Id of each byte.
-    ids: [u32; 256],
-    /// What is put behind every pretoken.
-    end_of_word: Option<u8>,
-}
-
-impl Alphabet {
-    fn new(options: &BpeTrainerOptions, pattern: &HarnessPattern) -> Self {
-        let specials = options
-            .specials
-            .iter()
-            .map(|name| name.clone().into_bytes());
-        let mut tokens: Vec<Vec<u8>> = specials.collect();
-        let mut ids = [0; 256];
-        let (printable, others): (Vec<u8>, Vec<u8>) = (0..=255).partition(is_printable);
-        for byte in printable.into_iter().chain(others) {
-            ids[usize::from(byte)] = tokens.len() as u32;
-            tokens.push(vec![byte]);
-        }
-        let end_of_word = pattern.end_of_word();
-        Self {
-            tokens,
-            ids,
-            end_of_word,
-        }
-    }
-}
-
-/// Whether GPT-2 writes a byte as the character of its own code; the rest have later codes.
-fn is_printable(byte: &u8) -> bool {
-    matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{HarnessPattern, Tokenizer};
 use barelm_kernels::rng::Rng;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ struct Waiting {
 
 /// The reference, written down as it is described: lists, whole words, everything searched.
 fn naive(counts: &PretokenCounts, options: &BpeTrainerOptions) -> (Vec<Vec<u8>>, Vec<(u32, u32)>) {
-    let alphabet = Alphabet::new(options, counts.pattern());
+    let alphabet = Alphabet::new(options, counts);
     let ids = |word: &[u8]| -> Vec<u32> {
         let bytes = word.iter().chain(&alphabet.end_of_word);
         bytes.map(|&b| alphabet.ids[usize::from(b)]).collect()
@@ -49,30 +49,41 @@ fn naive(counts: &PretokenCounts, options: &BpeTrainerOptions) -> (Vec<Vec<u8>>,
                 });
             }
         }
-        queue
-            .iter_mut()
-            .for_each(|w| w.count = pair_counts[&w.pair]);
-        let best = queue
-            .iter()
-            .enumerate()
-            .max_by_key(|(_, w)| (w.count, std::cmp::Reverse(w.pair)));
-        let Some((best, top)) =
-            best.filter(|(_, w)| w.count >= options.min_frequency.max(1) as i64)
-        else {
+        let rank = |w: &Waiting| (w.count, std::cmp::Reverse(w.pair));
+        let Some(best) = (0..queue.len()).max_by_key(|i| rank(&queue[*i])) else {
             return (tokens, merges);
         };
+        let present = pair_counts[&queue[best].pair];
+        if queue[best].count != present {
+            queue[best].count = present;
+            continue;
+        }
+        let top = queue.swap_remove(best);
+        if top.count < options.min_frequency.max(1) as i64 {
+            return (tokens, merges);
+        }
         if tokens.len() >= options.vocab_size {
             return (tokens, merges);
         }
         let (a, b) = top.pair;
         let bytes = [&tokens[a as usize][..], &tokens[b as usize]].concat();
-        let new = tokens.iter().position(|t| *t == bytes).unwrap_or_else(|| {
+        let existing = tokens.iter().position(|t| *t == bytes);
+        if existing.is_some() && options.compat == Compat::Clean {
+            continue;
+        }
+        let new = existing.unwrap_or_else(|| {
             tokens.push(bytes);
             tokens.len() - 1
         }) as u32;
         merges.push((a, b));
+        let stands = |(word, count): &(Vec<u32>, i64)| {
+            let places = word.windows(2).filter(|w| **w == [a, b]);
+            places.count() as i64 * count
+        };
+        let standing: i64 = words.iter().map(stands).sum();
+        assert_eq!(top.count, standing, "a pair is merged that is not there");
         let may_grow = |x: u32| tokens[x as usize].len() + tokens[new as usize].len() < max_len;
-        for i in queue.swap_remove(best).words {
+        for i in top.words {
             let (word, count) = &mut words[i];
             let mut change = |pair, n: i64| {
                 *pair_counts.entry(pair).or_default() += n * *count;
@@ -127,12 +138,17 @@ fn merges_are_those_of_the_naive_reference() {
             min_frequency: rng.below(4),
             max_token_length: [None, Some(3 + rng.below(6) as usize)][rng.below(2) as usize],
             specials: [vec![], vec!["<s>".to_owned(), "ab".to_owned()]][round % 2].clone(),
+            alphabet: ["bytes", "seen", "xa"][rng.below(3) as usize]
+                .parse()
+                .unwrap(),
+            compat: [Compat::Hf, Compat::Clean][rng.below(2) as usize],
         };
         let (tokens, merges) = naive(&counts, &options);
         let learned = learn(&counts, &options);
         assert_eq!(learned.tokens, tokens, "{words:?} {options:?}");
         assert_eq!(learned.merges, merges, "{words:?} {options:?}");
-        spelled += usize::from(tokens.len() - 256 - options.specials.len() < merges.len());
+        let start = Alphabet::new(&options, &counts).tokens.len();
+        spelled += usize::from(tokens.len() - start < merges.len());
     }
     assert!(
         spelled > 0,
@@ -161,6 +177,52 @@ fn ids_start_with_specials_and_the_bytes_in_the_order_of_their_characters() {
     );
     assert_eq!(learned.tokens[2 + 188..2 + 190], [vec![0], vec![1]]);
     assert_eq!(learned.tokens[258..], [b"aa".to_vec(), b"ab".to_vec()]);
+}
+
+#[test]
+fn a_special_token_spelled_out_is_reused_as_the_peer_does_or_left_alone() {
+    let words = [(b"abc".to_vec(), 5)];
+    let mut options = BpeTrainerOptions {
+        vocab_size: 300,
+        specials: vec!["ab".into()],
+        ..Default::default()
+    };
+    let learned = learn(&counts("gpt2", &words), &options);
+    let (a, b, c) = (1 + 64, 1 + 65, 1 + 66);
+    assert_eq!(learned.merges, [(a, b), (0, c)]);
+    options.compat = Compat::Clean;
+    let learned = learn(&counts("gpt2", &words), &options);
+    assert_eq!(learned.merges, [(b, c), (a, 257)]);
+}
+
+#[test]
+fn a_special_token_that_is_written_like_other_bytes_is_refused_when_they_come_up() {
+    let counts = counts("gpt2", &[(b" a".to_vec(), 5)]);
+    let mut options = BpeTrainerOptions {
+        vocab_size: 300,
+        specials: vec!["\u{120}a".into()],
+        ..Default::default()
+    };
+    let error = train(&counts, &options, &Progress::new("test", 0, "")).unwrap_err();
+    assert!(error.to_string().contains("another name"), "{error}");
+    options.compat = Compat::Clean;
+    assert!(learn(&counts, &options).merges.is_empty());
+}
+
+#[test]
+fn an_alphabet_of_what_is_seen_has_no_other_bytes() {
+    let counts = counts("whitespace", &[(b"ba".to_vec(), 3)]);
+    let mut options = BpeTrainerOptions {
+        vocab_size: 6,
+        alphabet: "!a".parse().unwrap(),
+        ..Default::default()
+    };
+    let tokens = learn(&counts, &options).tokens;
+    let expected: [&[u8]; 6] = [b"!", b"a", b"b", b" ", b"a ", b"ba "];
+    assert_eq!(tokens, expected);
+    options.vocab_size = 3;
+    let error = train(&counts, &options, &Progress::new("test", 0, "")).unwrap_err();
+    assert!(error.to_string().contains("below 4"), "{error}");
 }
 
 #[test]

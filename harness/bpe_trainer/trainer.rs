@@ -7,9 +7,10 @@
 use super::neighbours::Neighbours;
 use super::pairs::{Pair, Pairs};
 use super::words::{Merge, Words};
-use super::{Alphabet, BpeTrainerOptions};
-use crate::Result;
+use super::{Alphabet, BpeTrainerOptions, Compat};
 use crate::pretoken_counts::PretokenCounts;
+use crate::tokenizer::byte_chars;
+use crate::{Error, Result};
 use std::collections::HashMap;
 
 /// Training between two merges.
@@ -19,7 +20,9 @@ pub(super) struct Trainer {
     tokens: Vec<Vec<u8>>,
     /// Length of each token in bytes.
     len: Vec<u32>,
-    specials: HashMap<Vec<u8>, u32>,
+    /// Special tokens by the bytes that would be written like their names.
+    spelled: HashMap<Vec<u8>, u32>,
+    compat: Compat,
     merges: Vec<Pair>,
     before: Neighbours,
     after: Neighbours,
@@ -40,7 +43,8 @@ impl Trainer {
             pairs: initial_pairs(&words, options.specials.len() as u32),
             words,
             len: tokens.iter().map(|token| token.len() as u32).collect(),
-            specials: printable_specials(options),
+            spelled: spellings(&options.specials),
+            compat: options.compat,
             tokens,
             merges: Vec::new(),
             before: Neighbours::default(),
@@ -57,40 +61,46 @@ impl Trainer {
     }
 
     /// Makes one merge; `false` when the vocabulary is full or no pair is left.
-    pub(super) fn step(&mut self) -> bool {
+    pub(super) fn step(&mut self) -> Result<bool> {
         if self.tokens.len() >= self.vocab_size {
-            return false;
+            return Ok(false);
         }
         let mut positions = Vec::new();
         let Some(pair) = self.pairs.pop(self.min_frequency, &mut positions) else {
-            return false;
+            return Ok(false);
         };
-        let merge = self.token_of(pair);
+        let Some(merge) = self.token_of(pair)? else {
+            return Ok(true);
+        };
         self.merges.push(pair);
         self.merge_at(&positions, &merge);
         self.update_counts(&merge);
         self.queue_new_pairs(&merge);
-        true
+        Ok(true)
     }
 
-    /// The token of a pair: a new one, unless a special token is named by the same bytes.
-    fn token_of(&mut self, (left, right): Pair) -> Merge {
+    /// What a pair becomes; nothing, if it must not merge.
+    fn token_of(&mut self, (left, right): Pair) -> Result<Option<Merge>> {
         let part = |id: u32| self.tokens[id as usize].as_slice();
         let bytes = [part(left), part(right)].concat();
         let (left_len, right_len) = (self.len[left as usize], self.len[right as usize]);
-        let special = self.specials.get(&bytes).copied();
-        let new = special.unwrap_or_else(|| {
-            self.len.push(left_len + right_len);
-            self.tokens.push(bytes);
-            self.tokens.len() as u32 - 1
-        });
-        Merge {
+        let new = match self.spelled.get(&bytes) {
+            Some(_) if self.compat == Compat::Clean => return Ok(None),
+            Some(&special) if self.tokens[special as usize] == bytes => special,
+            Some(&special) => return Err(written_alike(&self.tokens[special as usize])),
+            None => {
+                self.len.push(left_len + right_len);
+                self.tokens.push(bytes);
+                self.tokens.len() as u32 - 1
+            }
+        };
+        Ok(Some(Merge {
             left,
             right,
             new,
             left_len,
             right_len,
-        }
+        }))
     }
 
     fn merge_at(&mut self, positions: &[u32], merge: &Merge) {
@@ -167,12 +177,17 @@ fn initial_pairs(words: &Words, first: u32) -> Pairs {
     pairs
 }
 
-/// Special tokens that a merge can meet: a token is written with GPT-2's characters for bytes,
-/// which are the bytes' own only where they are printable.
-fn printable_specials(options: &BpeTrainerOptions) -> HashMap<Vec<u8>, u32> {
-    let printable = |(name, _): &(&String, u32)| name.bytes().all(|b| b.is_ascii_graphic());
-    let specials = options.specials.iter().zip(0..).filter(printable);
-    specials
-        .map(|(name, id)| (name.clone().into_bytes(), id))
-        .collect()
+/// Special tokens by the bytes that GPT-2's characters write like their names: the names' own
+/// bytes, where those are printable ASCII.
+fn spellings(specials: &[String]) -> HashMap<Vec<u8>, u32> {
+    let bytes = |(name, id): (&String, u32)| Some((byte_chars::to_bytes(name)?, id));
+    specials.iter().zip(0..).filter_map(bytes).collect()
+}
+
+fn written_alike(special: &[u8]) -> Error {
+    let name = String::from_utf8_lossy(special);
+    Error::Usage(format!(
+        "the text has bytes that tokenizer.json writes like the special token {name:?}; \
+         give it another name"
+    ))
 }

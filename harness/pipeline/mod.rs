@@ -10,20 +10,22 @@ mod lm_job;
 mod plan;
 mod samples;
 mod summary;
+mod tokenizer_job;
 
 pub use lm_job::{LmJob, LmReport};
 pub use plan::{PipelineOptions, Plan};
 pub use samples::{Analogies, Neighbors, Samples, Sentences, ShownPrediction};
 pub use summary::{CorpusFigures, ModelFigures, Speeds, Summary, TokenizerFigures, VectorFigures};
+pub use tokenizer_job::TokenizerJob;
 
 use crate::attention_trainer;
-use crate::bpe_trainer::{self, BpeTrainerOptions};
+use crate::bpe_trainer::BpeTrainerOptions;
 use crate::cbow_trainer::{self, CbowOptions, TokenSource, Trained};
 use crate::corpus::Corpus;
 use crate::model_file::{self, ModelFile, Origin, save_model};
 use crate::ngram::BigramModel;
 use crate::output::{OutputFile, write_file};
-use crate::pretoken_counts::{CountMode, PretokenCounts};
+use crate::pretoken_counts::CountMode;
 use crate::progress::{self, Progress};
 use crate::synthetic::SyntheticCorpus;
 use crate::token_stream::{self, TokenStream};
@@ -136,7 +138,7 @@ pub fn run(corpus: &Corpus, synthetic: bool, options: &PipelineOptions) -> Resul
     Ok(summary)
 }
 
-/// Learns a tokenizer from a corpus, with progress.
+/// Learns a tokenizer from a corpus, with progress: [`TokenizerJob`] with its defaults.
 ///
 /// # Errors
 /// [`Error::Usage`] for senseless options, [`Error::Data`] for a corpus without pretokens.
@@ -146,14 +148,13 @@ pub fn train_tokenizer(
     options: &BpeTrainerOptions,
     threads: usize,
 ) -> Result<Tokenizer> {
-    options.validate()?;
-    let progress = Progress::new("count pretokens", corpus.bytes(), "bytes");
-    let counts = PretokenCounts::count(corpus, pattern, CountMode::Lines, threads, &progress)?;
-    progress.finish();
-    let progress = Progress::new("learn merges", options.vocab_size as u64 - 256, "merges");
-    let vocabulary = bpe_trainer::train(&counts, options, &progress)?;
-    progress.finish();
-    Tokenizer::from_vocabulary(&vocabulary)
+    let job = TokenizerJob {
+        pattern: pattern.clone(),
+        mode: CountMode::Lines,
+        trainer: options.clone(),
+        threads,
+    };
+    job.run(corpus)
 }
 
 /// Encodes a corpus to a file of token ids, and maps it.

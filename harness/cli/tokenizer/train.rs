@@ -1,18 +1,21 @@
 //! `barelm tokenizer train`: text to a vocabulary.
 
-use crate::bpe_trainer::BpeTrainerOptions;
+use crate::Result;
+use crate::bpe_trainer::{BpeTrainerOptions, Compat, InitialAlphabet};
 use crate::cli::{Global, Input};
 use crate::output::OutputFile;
+use crate::pipeline::TokenizerJob;
+use crate::pretoken_counts::CountMode;
 use crate::tokenizer::HarnessPattern;
-use crate::{Result, pipeline};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 #[derive(Args)]
 pub(in crate::cli) struct TrainArgs {
     #[command(flatten)]
     input: Input,
-    /// gpt2, cl100k, o200k, whitespace, or a regular expression
+    /// gpt2, cl100k, o200k, whitespace, or a regular expression; under whitespace, words are cut
+    /// at white space, which is normalised: decoding gives one space behind each word
     #[arg(long, default_value = "gpt2")]
     pattern: String,
     /// Tokens in the vocabulary, the 256 bytes and specials included
@@ -21,26 +24,70 @@ pub(in crate::cli) struct TrainArgs {
     /// Pairs that occur less often are not merged
     #[arg(long, value_name = "N", default_value_t = 0)]
     min_frequency: u64,
+    /// Tokens that merging makes have fewer bytes than this (pairs of bytes are exempt)
+    #[arg(long, value_name = "BYTES")]
+    max_token_length: Option<usize>,
     /// A special token, such as <|endoftext|>; may be repeated
     #[arg(long = "special", value_name = "TEXT")]
     specials: Vec<String>,
+    /// Tokens to start from: `bytes` (all 256), `seen` (bytes of the text), or characters whose
+    /// bytes are to be tokens beside those that are seen
+    #[arg(long, value_name = "KIND", default_value_t = InitialAlphabet::Bytes)]
+    initial_alphabet: InitialAlphabet,
+    /// `hf`: what Hugging Face's trainer gives; `clean`: no merge gives a special token
+    #[arg(long, value_enum, default_value_t = CompatArg::Hf)]
+    compat: CompatArg,
+    /// What is cut into pieces at a time
+    #[arg(long, value_enum, default_value_t = By::Line)]
+    by: By,
     /// Where to write tokenizer.json
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum CompatArg {
+    Hf,
+    Clean,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum By {
+    /// Each line alone, with its newline
+    Line,
+    /// Whole documents: a run of newlines can be one piece
+    Document,
+}
+
+impl TrainArgs {
+    fn options(&self) -> BpeTrainerOptions {
+        BpeTrainerOptions {
+            vocab_size: self.vocab_size,
+            min_frequency: self.min_frequency,
+            max_token_length: self.max_token_length,
+            specials: self.specials.clone(),
+            alphabet: self.initial_alphabet.clone(),
+            compat: match self.compat {
+                CompatArg::Hf => Compat::Hf,
+                CompatArg::Clean => Compat::Clean,
+            },
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, args: &TrainArgs) -> Result<()> {
-    let pattern = HarnessPattern::parse(&args.pattern)?;
-    let options = BpeTrainerOptions {
-        vocab_size: args.vocab_size,
-        min_frequency: args.min_frequency,
-        specials: args.specials.clone(),
-        ..BpeTrainerOptions::default()
+    let job = TokenizerJob {
+        pattern: HarnessPattern::parse(&args.pattern)?,
+        mode: match args.by {
+            By::Line => CountMode::Lines,
+            By::Document => CountMode::Documents,
+        },
+        trainer: args.options(),
+        threads: global.threads(),
     };
-    options.validate()?;
+    job.trainer.validate()?;
     // A place that cannot be written should be known now, not after the work.
     drop(OutputFile::create(&args.output)?);
     let corpus = args.input.open()?;
-    let tokenizer = pipeline::train_tokenizer(&corpus, &pattern, &options, global.threads())?;
-    tokenizer.save_json(&args.output)
+    job.run(&corpus)?.save_json(&args.output)
 }
