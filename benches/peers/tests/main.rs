@@ -1,3 +1,5 @@
 //! Agreement with other libraries, in one binary.
 
+mod tiktoken_library;
 mod tokenizers_library;
+mod training;
