@@ -26,6 +26,7 @@ mod avx2;
 mod avx512;
 mod dispatch;
 mod portable;
+mod prefetch;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -33,6 +34,7 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 pub use dispatch::{Backend, dispatch};
 pub use portable::Portable;
+pub use prefetch::prefetch;
 
 /// Lanes of every vector, on every backend.
 pub const LANES: usize = 16;

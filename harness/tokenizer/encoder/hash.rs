@@ -1,0 +1,27 @@
+//! Hashes of pieces. They say where to look: equal hashes of different pieces cost time alone.
+
+const KEYS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93];
+
+/// Both halves of a product, folded.
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Hash of the key of a short piece.
+#[inline]
+pub(super) fn hash_of_key(key: u128) -> u64 {
+    fold(key as u64 ^ KEYS[0], (key >> 64) as u64 ^ KEYS[1])
+}
+
+/// Hash of a piece of any length.
+pub(super) fn hash_of_bytes(piece: &[u8]) -> u64 {
+    let (chunks, rest) = piece.as_chunks::<16>();
+    let mut last = [0; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    let mix = |hash: u64, chunk: &[u8; 16]| {
+        hash_of_key(u128::from_le_bytes(*chunk) ^ u128::from(hash.rotate_left(29)))
+    };
+    mix(chunks.iter().fold(piece.len() as u64, mix), &last)
+}
