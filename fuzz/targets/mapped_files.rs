@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| barelm_fuzz::mapped_files(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| barelm_fuzz::run("mapped_files", bytes));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| barelm_fuzz::tokenizer_round_trip(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| barelm_fuzz::run("tokenizer_round_trip", bytes));

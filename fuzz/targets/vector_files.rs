@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| barelm_fuzz::vector_files(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| barelm_fuzz::run("vector_files", bytes));

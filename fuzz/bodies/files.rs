@@ -1,60 +1,12 @@
-//! What the fuzz targets assert, as ordinary functions: the test suite replays them over
-//! `fuzz/regressions/`, so that what a fuzzer found once is checked on every run.
+//! Readers of files, on whatever a file may hold.
 
+use super::naive::{self, Input};
 use barelm::embeddings::Embeddings;
 use barelm::kernels::format::Container;
 use barelm::kernels::model::ModelRef;
 use barelm::token_stream::TokenStream;
-use barelm::tokenizer::{HarnessPattern, MergeRule, Tokenizer, Vocabulary};
+use barelm::tokenizer::Tokenizer;
 use std::path::Path;
-
-/// What a target does to its input.
-pub type Body = fn(&[u8]);
-
-/// A body by the name of its target.
-pub const BODIES: [(&str, Body); 4] = [
-    ("tokenizer_round_trip", tokenizer_round_trip),
-    ("tokenizer_files", tokenizer_files),
-    ("mapped_files", mapped_files),
-    ("vector_files", vector_files),
-];
-
-/// A vocabulary whose merges overlap in awkward ways.
-fn tokenizer(pattern: &str, rule: MergeRule) -> Tokenizer {
-    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
-    let mut merges = Vec::new();
-    for pair in [
-        "aa", "ab", "ba", "aab", "aaaa", " a", "th", "the", " the", "\n\n", "é", "  ",
-    ] {
-        let half = (1..pair.len()).rev().find_map(|at| {
-            let id = |part: &[u8]| tokens.iter().position(|token| token == part);
-            Some((id(&pair.as_bytes()[..at])?, id(&pair.as_bytes()[at..])?))
-        });
-        let (left, right) = half.expect("every token is two earlier ones");
-        merges.push((left as u32, right as u32));
-        tokens.push(pair.as_bytes().to_vec());
-    }
-    let pattern = HarnessPattern::parse(pattern).expect("a known pattern");
-    let vocabulary = Vocabulary {
-        tokens,
-        merges,
-        specials: Vec::new(),
-        pattern,
-        rule,
-    };
-    Tokenizer::from_vocabulary(&vocabulary).expect("a sound vocabulary")
-}
-
-/// Any bytes come back from their ids, in one piece and whatever the pattern and rule.
-pub fn tokenizer_round_trip(bytes: &[u8]) {
-    for pattern in ["gpt2", "cl100k", "o200k"] {
-        for rule in [MergeRule::PairRank, MergeRule::BytesRank] {
-            let tokenizer = tokenizer(pattern, rule);
-            let ids = tokenizer.encode(bytes);
-            assert_eq!(tokenizer.decode(&ids), bytes, "{pattern} {rule:?}");
-        }
-    }
-}
 
 /// Writes the bytes under a name and lets `open` have the file.
 fn with_file(name: &str, bytes: &[u8], open: impl FnOnce(&Path)) {
@@ -78,6 +30,29 @@ pub fn tokenizer_files(bytes: &[u8]) {
                 tokenizer.decode(&ids);
             }
         });
+    }
+}
+
+/// A flat tokenizer with some of its bytes changed is refused, or encodes and decodes any text in
+/// bounded time: opening checks the structure, and lookups trust nothing that it does not check.
+pub fn flat_tables(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let tokenizer = naive::tokenizer(&input.vocabulary());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("tokenizer.barelm");
+    tokenizer.save_flat(&path).expect("a writable folder");
+    let mut file = std::fs::read(&path).expect("the file that was written");
+    for _ in 0..1 + input.byte() % 32 {
+        let at = (input.byte() << 16 | input.byte() << 8 | input.byte()) % file.len();
+        file[at] = input.byte() as u8;
+    }
+    std::fs::write(&path, &file).expect("a writable folder");
+    if let Ok(damaged) = Tokenizer::load(&path) {
+        let text = input.text(500);
+        let ids = damaged.encode(&text);
+        assert!(ids.iter().all(|id| (*id as usize) < damaged.vocab_size()));
+        damaged.decode(&ids);
+        damaged.vocabulary();
     }
 }
 
