@@ -16,7 +16,7 @@ pub mod unicode;
 #[rustfmt::skip]
 mod unicode_table;
 
-pub use pretokenize::{Pattern, Pieces, last_cut};
+pub use pretokenize::{BATCH, Pattern, Pieces, last_cut};
 pub use tokenizer::{KIND, TokenizerRef, Tokens, encode_workspace_len};
 
 use crate::error::BufferTooSmall;

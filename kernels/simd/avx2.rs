@@ -140,7 +140,7 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, x: &[f32]) {
+    fn prefetch<T>(self, x: &[T]) {
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) }
     }

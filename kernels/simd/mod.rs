@@ -96,7 +96,7 @@ pub trait Simd: Copy {
     /// With `n = k + 1.5 * 2^23` for an integer `k`, that is `x * 2^k` while it stays normal.
     fn add_to_exponent(self, x: Self::V, n: Self::V) -> Self::V;
     /// Asks for the cache line at the start of `x`.
-    fn prefetch(self, x: &[f32]);
+    fn prefetch<T>(self, x: &[T]);
     /// Reads sixty-four bytes.
     fn load_bytes(self, x: &[u8; BYTES]) -> Self::Bytes;
     /// Bit `i` is set where `low <= x[i] <= high`.

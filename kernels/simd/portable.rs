@@ -83,7 +83,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn prefetch(self, _: &[f32]) {}
+    fn prefetch<T>(self, _: &[T]) {}
 
     #[inline(always)]
     fn load_bytes(self, x: &[u8; BYTES]) -> [u8x16; 4] {

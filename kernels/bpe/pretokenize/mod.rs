@@ -19,7 +19,7 @@ mod starts;
 mod tests;
 mod window;
 
-pub use pieces::Pieces;
+pub use pieces::{BATCH, Pieces};
 pub use scan::last_cut;
 
 use crate::simd::Backend;

@@ -2,22 +2,28 @@
 //!
 //! `x << 1` is what comes directly behind the bytes of `x`, and `x >> 1` what comes before them.
 
-use super::Pattern;
 use super::masks::Masks;
 use super::scan::{contraction, contraction_any_case};
 use super::window::Window;
 
-/// Where pieces end, as far as that is decided; for [`Pattern::Whitespace`], where they start
-/// and end in turn.
-#[inline(always)]
-pub(super) fn of(pattern: Pattern, masks: &Masks, window: Window<'_>) -> u64 {
-    match pattern {
-        Pattern::Gpt2 => gpt2(masks, window) & !1,
-        Pattern::Cl100k => cl100k(masks, window) & !1,
-        Pattern::O200k => o200k(masks, window) & !1,
-        Pattern::Whitespace => words(masks, window),
-    }
+/// A pattern's arithmetic.
+pub(super) trait Rules {
+    /// Whether there is text between pieces. Then their starts and ends are given in turn.
+    const GAPS: bool = false;
+    /// The places behind the first byte where pieces end, as far as the window decides them.
+    fn cuts(masks: &Masks, window: Window<'_>) -> u64;
 }
+
+/// [`Pattern::Gpt2`](super::Pattern::Gpt2).
+pub(super) struct Gpt2;
+/// [`Pattern::Cl100k`](super::Pattern::Cl100k).
+pub(super) struct Cl100k;
+/// [`Pattern::O200k`](super::Pattern::O200k).
+pub(super) struct O200k;
+/// [`Pattern::Whitespace`](super::Pattern::Whitespace).
+pub(super) struct Words;
+
+const BEHIND_FIRST: u64 = !1;
 
 /// The first byte of each run.
 #[inline(always)]
@@ -54,69 +60,72 @@ fn take_lowest(mask: &mut u64) -> Option<usize> {
     (i < 64).then_some(i as usize)
 }
 
-/// [`Pattern::Gpt2`].
-#[inline(always)]
-fn gpt2(m: &Masks, window: Window<'_>) -> u64 {
-    let (letter, white, symbol) = (m.letter(), m.white(), m.symbol());
-    let symbols = first(symbol) & !(m.space << 1);
-    let words = (first(letter) | first(m.number)) & !(m.space << 1);
-    let mut starts = symbols | words | first(white) | m.first_bytes(last(white));
-    let mut quotes = symbols & m.apostrophe & (letter >> 1);
-    while let Some(quote) = take_lowest(&mut quotes) {
-        let at = window.at + quote;
-        if let Some(end) = contraction(window.text, at) {
-            starts = starts & !bit(quote + 1) | bit(end - window.at);
+impl Rules for Gpt2 {
+    #[inline(always)]
+    fn cuts(m: &Masks, window: Window<'_>) -> u64 {
+        let (letter, white, symbol) = (m.letter(), m.white(), m.symbol());
+        let symbols = first(symbol) & !(m.space << 1);
+        let words = (first(letter) | first(m.number)) & !(m.space << 1);
+        let mut starts = symbols | words | first(white) | m.first_bytes(last(white));
+        let mut quotes = symbols & m.apostrophe & (letter >> 1);
+        while let Some(quote) = take_lowest(&mut quotes) {
+            let at = window.at + quote;
+            if let Some(end) = contraction(window.text, at) {
+                starts = starts & !bit(quote + 1) | bit(end - window.at);
+            }
         }
+        (window.without_last_white(starts, white) | window.end()) & BEHIND_FIRST
     }
-    window.without_last_white(starts, white) | window.end()
 }
 
-/// [`Pattern::Cl100k`].
-#[inline(always)]
-fn cl100k(m: &Masks, window: Window<'_>) -> u64 {
-    let (letter, symbol) = (m.letter(), m.symbol());
-    let symbols = first(symbol) & !(m.space << 1);
-    // Last bytes of symbols that are the first character of a word.
-    let prefix = m.all_bytes(symbols) & (letter >> 1);
-    let words = first(letter) & !((m.blank | prefix) << 1);
-    let mut starts = symbols | words | groups_of_three(m.number);
-    let mut quotes = prefix & m.apostrophe;
-    while let Some(quote) = take_lowest(&mut quotes) {
-        if let Some(end) = contraction_any_case(window.text, window.at + quote) {
-            starts |= bit(end - window.at);
+impl Rules for Cl100k {
+    #[inline(always)]
+    fn cuts(m: &Masks, window: Window<'_>) -> u64 {
+        let (letter, symbol) = (m.letter(), m.symbol());
+        let symbols = first(symbol) & !(m.space << 1);
+        // Last bytes of symbols that are the first character of a word.
+        let prefix = m.all_bytes(symbols) & (letter >> 1);
+        let words = first(letter) & !((m.blank | prefix) << 1);
+        let mut starts = symbols | words | groups_of_three(m.number);
+        let mut quotes = prefix & m.apostrophe;
+        while let Some(quote) = take_lowest(&mut quotes) {
+            if let Some(end) = contraction_any_case(window.text, window.at + quote) {
+                starts |= bit(end - window.at);
+            }
         }
+        // Newlines behind symbols belong to them.
+        let newline = m.newline & !run_from(symbol << 1, m.newline);
+        let white = m.blank | newline;
+        starts |= lines(m, newline) | first(white) | m.first_bytes(last(white) & m.blank);
+        let starts = window.without_last_white(starts, white) | window.end();
+        starts & decided(m.number & m.long) & BEHIND_FIRST
     }
-    // Newlines behind symbols belong to them.
-    let newline = m.newline & !run_from(symbol << 1, m.newline);
-    let white = m.blank | newline;
-    starts |= lines(m, newline) | first(white) | m.first_bytes(last(white) & m.blank);
-    (window.without_last_white(starts, white) | window.end()) & decided(m.number & m.long)
 }
 
-/// [`Pattern::O200k`].
-///
 /// Without the characters that [`undecided_words`] finds, a word ends behind a small letter that a
 /// capital follows, and at the end of its letters and marks.
-#[inline(always)]
-fn o200k(m: &Masks, window: Window<'_>) -> u64 {
-    let letter = m.letter() | m.mark;
-    // Newlines behind symbols belong to them, and so do slashes behind those.
-    let symbol = m.valid & !(letter | m.number | m.white());
-    let tail = run_from((symbol << 1) & m.newline, m.newline | m.slash);
-    let (symbol, newline) = (symbol & !tail, m.newline & !tail);
-    let symbols = first(symbol) & !(m.space << 1);
-    let prefix = m.all_bytes(symbols) & (letter >> 1);
-    let words = (first(letter) & !((m.blank | prefix) << 1)) | (m.upper & (m.lower << 1));
-    let white = m.blank | newline;
-    let blanks = last(white) & m.blank & !(1 << (window.len - 1));
-    let starts = symbols | words | groups_of_three(m.number);
-    let starts = with_contractions(starts, m.apostrophe & (letter << 1), window);
-    let starts = starts | lines(m, newline) | first(white) | m.first_bytes(blanks);
-    let starts = match window.reaches_end() {
-        true => starts | window.end(),
-        false => window.without_last_white(starts, white),
-    };
-    starts & decided(undecided_words(m) | (m.number & m.long))
+impl Rules for O200k {
+    #[inline(always)]
+    fn cuts(m: &Masks, window: Window<'_>) -> u64 {
+        let letter = m.letter() | m.mark;
+        // Newlines behind symbols belong to them, and so do slashes behind those.
+        let symbol = m.valid & !(letter | m.number | m.white());
+        let tail = run_from((symbol << 1) & m.newline, m.newline | m.slash);
+        let (symbol, newline) = (symbol & !tail, m.newline & !tail);
+        let symbols = first(symbol) & !(m.space << 1);
+        let prefix = m.all_bytes(symbols) & (letter >> 1);
+        let words = (first(letter) & !((m.blank | prefix) << 1)) | (m.upper & (m.lower << 1));
+        let white = m.blank | newline;
+        let blanks = last(white) & m.blank & !(1 << (window.len - 1));
+        let starts = symbols | words | groups_of_three(m.number);
+        let starts = with_contractions(starts, m.apostrophe & (letter << 1), window);
+        let starts = starts | lines(m, newline) | first(white) | m.first_bytes(blanks);
+        let starts = match window.reaches_end() {
+            true => starts | window.end(),
+            false => window.without_last_white(starts, white),
+        };
+        starts & decided(undecided_words(m) | (m.number & m.long)) & BEHIND_FIRST
+    }
 }
 
 /// Characters of o200k's words that the arithmetic does not express: marks that do not follow a
@@ -176,14 +185,18 @@ fn lines(m: &Masks, newline: u64) -> u64 {
     lines
 }
 
-/// [`Pattern::Whitespace`]: the start and the end of each word that ends.
-#[inline(always)]
-fn words(m: &Masks, window: Window<'_>) -> u64 {
-    let word = m.valid & !m.white();
-    let cuts = (word ^ (word << 1)) & (m.valid | window.end());
-    if cuts.count_ones().is_multiple_of(2) {
-        cuts
-    } else {
-        cuts & !(1 << (63 - cuts.leading_zeros()))
+/// The start and the end of each word that ends.
+impl Rules for Words {
+    const GAPS: bool = true;
+
+    #[inline(always)]
+    fn cuts(m: &Masks, window: Window<'_>) -> u64 {
+        let word = m.valid & !m.white();
+        let cuts = (word ^ (word << 1)) & (m.valid | window.end());
+        if cuts.count_ones().is_multiple_of(2) {
+            cuts
+        } else {
+            cuts & !(1 << (63 - cuts.leading_zeros()))
+        }
     }
 }

@@ -26,17 +26,14 @@
 //! does not express, is left to the scanner of [`super::patterns`], for one piece.
 
 use super::masks::Masks;
-use super::{Pattern, starts};
+use super::starts::Rules;
 use crate::simd::{BYTES, Kernel, Simd};
+use core::marker::PhantomData;
 
-/// Finds the cuts of the window at `at`, where a piece starts.
-pub(super) struct Cuts<'a> {
-    pub(super) pattern: Pattern,
-    pub(super) text: &'a [u8],
-    pub(super) at: usize,
-}
+/// How many bytes ahead of the window memory is asked for: some dozen windows' time.
+const AHEAD: usize = 1024;
 
-/// A window's place in the text.
+/// A window of text, at the start of a piece.
 #[derive(Clone, Copy)]
 pub(super) struct Window<'a> {
     pub(super) text: &'a [u8],
@@ -45,34 +42,50 @@ pub(super) struct Window<'a> {
     pub(super) len: u32,
 }
 
-impl Kernel for Cuts<'_> {
-    /// Bit `i` is set where a piece ends and the next one starts, `i` bytes behind `at`.
+/// Where pieces end in the window at `at`, which is not the end of the text: bit `i` stands for
+/// the place `i` bytes behind `at`.
+#[inline(always)]
+pub(super) fn cuts<S: Simd, R: Rules>(simd: S, text: &[u8], at: usize) -> u64 {
+    let rest = text.get(at..).unwrap_or(&[]);
+    simd.prefetch(rest.get(AHEAD..).unwrap_or(&[]));
+    let mut padded = [0; BYTES];
+    let (bytes, len) = match rest.first_chunk() {
+        Some(bytes) => (bytes, BYTES),
+        None => {
+            padded[..rest.len()].copy_from_slice(rest);
+            (&padded, rest.len())
+        }
+    };
+    let len = len as u32;
+    let window = Window { text, at, len };
+    let masks = Masks::ascii(simd, bytes, window.valid());
+    if masks.long == 0 {
+        return R::cuts(&masks, window);
+    }
+    simd.call(LongCuts::<R> {
+        window,
+        bytes,
+        rules: PhantomData,
+    })
+}
+
+/// The same with characters that are not ASCII, on its own: without them much of the arithmetic
+/// falls away.
+struct LongCuts<'a, R> {
+    window: Window<'a>,
+    bytes: &'a [u8; BYTES],
+    rules: PhantomData<R>,
+}
+
+impl<R: Rules> Kernel for LongCuts<'_, R> {
     type Output = u64;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> u64 {
-        let rest = self.text.get(self.at..).unwrap_or(&[]);
-        let mut padded = [0; BYTES];
-        let (bytes, len) = match rest.first_chunk() {
-            Some(bytes) => (bytes, BYTES),
-            None => {
-                padded[..rest.len()].copy_from_slice(rest);
-                (&padded, rest.len())
-            }
-        };
-        let window = Window {
-            text: self.text,
-            at: self.at,
-            len: len as u32,
-        };
-        let ascii = Masks::ascii(simd, bytes, window.valid());
-        // Two copies of the arithmetic: without long characters much of it falls away.
-        if ascii.long == 0 {
-            starts::of(self.pattern, &ascii, window)
-        } else {
-            let masks = ascii.with_long(simd, bytes, self.text, self.at);
-            starts::of(self.pattern, &masks, window)
-        }
+        let Window { text, at, .. } = self.window;
+        let ascii = Masks::ascii(simd, self.bytes, self.window.valid());
+        let masks = ascii.with_long(simd, self.bytes, text, at);
+        R::cuts(&masks, self.window)
     }
 }
 

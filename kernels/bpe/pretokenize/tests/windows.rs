@@ -61,15 +61,21 @@ fn naive(pattern: Pattern, text: &[u8]) -> Vec<&[u8]> {
 fn assert_same_as_naive(backend: Backend, text: &[u8]) {
     for pattern in PATTERNS {
         let want = naive(pattern, text);
-        let got: Vec<&[u8]> = Pieces::new(pattern, text, backend).collect();
-        if got != want {
-            let show = |pieces: &[&[u8]]| {
-                let lossy = |piece: &&[u8]| String::from_utf8_lossy(piece).into_owned();
-                pieces.iter().map(lossy).collect::<Vec<_>>()
-            };
-            let (got, want) = (show(&got), show(&want));
-            panic!("{pattern:?}\n got {got:?}\nwant {want:?}");
-        }
+        let pieces = || Pieces::new(pattern, text, backend);
+        assert_same(pattern, pieces().collect(), &want);
+        let mut batches = Vec::new();
+        pieces().for_each(|piece| batches.push(piece));
+        assert_same(pattern, batches, &want);
+    }
+}
+
+#[track_caller]
+fn assert_same(pattern: Pattern, got: Vec<&[u8]>, want: &[&[u8]]) {
+    let lossy = |piece: &&[u8]| String::from_utf8_lossy(piece).into_owned();
+    let show = |pieces: &[&[u8]]| pieces.iter().map(lossy).collect::<Vec<_>>();
+    if got != want {
+        let (got, want) = (show(&got), show(want));
+        panic!("{pattern:?}\n got {got:?}\nwant {want:?}");
     }
 }
 
@@ -101,6 +107,27 @@ fn windows_of_any_classes_are_cut_as_by_the_naive_scanner() {
             assert_same_as_naive(backend, &dense_text(&mut rng, len));
         }
     });
+}
+
+#[test]
+fn single_pieces_and_batches_follow_each_other() {
+    let mut rng = Rng::new(29);
+    let mut batch = [const { 0..0 }; BATCH];
+    for _ in 0..1_000 {
+        let text = dense_text(&mut rng, 600);
+        for pattern in PATTERNS {
+            let (mut pieces, mut got) = (pattern.pieces(&text), Vec::new());
+            while pieces.position() < text.len() {
+                got.extend(pieces.by_ref().take(rng.below(40) as usize));
+                let len = pieces.fill(&mut batch);
+                let end = batch[..len].last().map_or(0, |piece| piece.end);
+                assert!(end == pieces.position() || len == 0 || pieces.position() == text.len());
+                got.extend(batch[..len].iter().map(|piece| &text[piece.clone()]));
+            }
+            assert_same(pattern, got, &naive(pattern, &text));
+            assert_eq!((pieces.fill(&mut batch), pieces.next()), (0, None));
+        }
+    }
 }
 
 #[test]
