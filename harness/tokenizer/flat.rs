@@ -1,19 +1,18 @@
 //! Builds the flat tables that the kernels' tokenizer reads, from a vocabulary.
 
-use super::Vocabulary;
+use super::lexicon::{Lexicon, TokenBytes};
+use super::merges::{self, ByLength, LongSpeller};
 use barelm_kernels::bpe::sections::{self, Tables};
 use barelm_kernels::bpe::table::{
-    EMPTY_PAIR, NONE, PairSlot, UNREACHABLE, insert_bytes, insert_pair, slots_for,
+    EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_bytes, insert_pair, slots_for,
 };
-use barelm_kernels::bpe::{MergeRule, TokenizerRef, encode_workspace_len};
-use std::collections::HashMap;
+use barelm_kernels::bpe::{MergeRule, TokenizerRef};
 
 /// The tables of a tokenizer as vectors.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct FlatTables {
     head: [u32; sections::HEAD_LEN],
-    offsets: Vec<u32>,
-    blob: Vec<u8>,
+    tokens: TokenBytes,
     bytes: Vec<u32>,
     pairs: Vec<PairSlot>,
     hashes: Vec<u32>,
@@ -23,116 +22,166 @@ pub(super) struct FlatTables {
 
 impl FlatTables {
     /// The tables of a vocabulary, or what is wrong with it.
-    pub(super) fn build(vocabulary: &Vocabulary) -> Result<Self, String> {
-        let tokens = vocabulary.all_tokens()?;
-        if tokens.len() >= UNREACHABLE as usize {
-            return Err("more than 2 147 483 647 tokens".into());
+    pub(super) fn build(mut lexicon: Lexicon) -> Result<Self, String> {
+        lexicon.place_specials()?;
+        let mut flat = Self::without_merges(&mut lexicon)?;
+        let ids = ByLength::tokens(&flat.tokens, flat.ordinary());
+        match lexicon.rule {
+            MergeRule::PairRank => flat.fill_ranked_pairs(&ids, &lexicon)?,
+            MergeRule::BytesRank => flat.head[2] = flat.fill_pairs_from_ranks(&ids)?,
         }
-        let ids = vocabulary.ids(&tokens)?;
-        let mut flat = Self::default();
-        flat.lay_out_tokens(&tokens)?;
-        flat.specials = vocabulary.specials.iter().map(|(_, id)| *id).collect();
-        flat.specials.sort_unstable();
-        flat.specials.dedup();
-        if vocabulary.pattern.known().is_none() {
-            flat.regex = vocabulary.pattern.regex().as_bytes().to_vec();
-        }
-        let ordinary = |byte: u8| {
-            ids.get(&[byte][..])
-                .copied()
-                .filter(|id| !flat.is_special(*id))
-        };
-        flat.bytes = (0..=255)
-            .map(|byte| ordinary(byte).unwrap_or(NONE))
-            .collect();
-        let pairs = match vocabulary.rule {
-            MergeRule::PairRank => ranked_pairs(vocabulary, &tokens, &ids)?,
-            MergeRule::BytesRank => flat.pairs_from_ranks(&tokens)?,
-        };
-        let longest = flat.fill_pairs(&pairs)?;
-        flat.head = sections::head(vocabulary.pattern.known(), vocabulary.rule, [longest, 0]);
-        flat.fill_hashes(&tokens)?;
         debug_assert_eq!(flat.tables().check(), Ok(()));
         debug_assert_eq!(flat.tables().check_slots(), Ok(()));
         Ok(flat)
     }
 
-    fn lay_out_tokens(&mut self, tokens: &[&[u8]]) -> Result<(), String> {
-        self.offsets.push(0);
-        for token in tokens {
-            self.blob.extend_from_slice(token);
-            let end = u32::try_from(self.blob.len()).map_err(|_| "tokens of more than 4 GB")?;
-            self.offsets.push(end);
+    /// Takes the tokens out of a lexicon and makes all tables but that of the pairs.
+    fn without_merges(lexicon: &mut Lexicon) -> Result<Self, String> {
+        let empty = TokenBytes::with_capacity(0, 0);
+        let tokens = std::mem::replace(&mut lexicon.tokens, empty);
+        if tokens.len() >= UNREACHABLE as usize {
+            return Err("more than 2 147 483 647 tokens".into());
+        }
+        u32::try_from(tokens.blob.len()).map_err(|_| "tokens of more than 4 GB")?;
+        let pattern = lexicon.pattern.known();
+        let mut flat = Self {
+            head: sections::head(pattern, lexicon.rule, [MAX_PROBES; 2]),
+            tokens,
+            bytes: Vec::new(),
+            pairs: vec![EMPTY_PAIR],
+            hashes: Vec::new(),
+            specials: lexicon.specials.iter().map(|(_, id)| *id).collect(),
+            regex: Vec::new(),
+        };
+        if pattern.is_none() {
+            flat.regex = lexicon.pattern.regex().as_bytes().to_vec();
+        }
+        flat.specials.sort_unstable();
+        flat.specials.dedup();
+        flat.fill_hashes()?;
+        let token = |byte| flat.tokenizer().token_id(&[byte]).unwrap_or(NONE);
+        flat.bytes = (0..=255).map(token).collect();
+        Ok(flat)
+    }
+
+    fn tokenizer(&self) -> TokenizerRef<'_> {
+        TokenizerRef::from_tables(self.tables())
+    }
+
+    /// Ids of the tokens that text may be encoded to.
+    fn ordinary(&self) -> impl Iterator<Item = u32> {
+        let present = self.tokens.iter().filter(|(_, token)| !token.is_empty());
+        let ids = present.map(|(id, _)| id);
+        ids.filter(|id| self.specials.binary_search(id).is_err())
+    }
+
+    /// Builds the table of bytes of ordinary tokens, larger until no probe is long.
+    fn fill_hashes(&mut self) -> Result<(), String> {
+        let ids: Vec<u32> = self.ordinary().collect();
+        self.head[3] = grow(slots_for(ids.len()), |slots| {
+            self.hashes = vec![NONE; slots];
+            let insert = |id: &u32| insert_bytes(&mut self.hashes, self.tokens.get(*id), *id);
+            longest(ids.iter().map(insert))
+        })
+        .or_else(|error| self.refuse_twins(&ids).and(Err(error)))?;
+        self.refuse_twins(&ids)
+    }
+
+    /// Refuses ordinary tokens of equal bytes.
+    fn refuse_twins(&self, ids: &[u32]) -> Result<(), String> {
+        let tokenizer = self.tokenizer();
+        for id in ids {
+            let token = self.tokens.get(*id);
+            if let Some(first) = tokenizer.token_id(token).filter(|first| first != id) {
+                let token = String::from_utf8_lossy(token);
+                return Err(format!("tokens {first} and {id} are both {token:?}"));
+            }
         }
         Ok(())
     }
 
-    fn is_special(&self, id: u32) -> bool {
-        self.specials.binary_search(&id).is_ok()
-    }
-
-    /// For each token the one pair that can come up and give it: the last two parts of its bytes'
-    /// own encoding with all shorter tokens. See [`MergeRule::BytesRank`].
-    fn pairs_from_ranks(&mut self, tokens: &[&[u8]]) -> Result<Vec<PairSlot>, String> {
-        let long = |id: &u32| tokens[*id as usize].len() > 1 && !self.is_special(*id);
-        let mut order: Vec<u32> = (0..tokens.len() as u32).filter(long).collect();
-        order.sort_by_key(|id| tokens[*id as usize].len());
-        self.pairs = vec![EMPTY_PAIR; slots_for(order.len())];
-        self.hashes = vec![NONE];
-        self.head[2] = barelm_kernels::bpe::table::MAX_PROBES;
-        let mut pairs = Vec::with_capacity(order.len());
-        let mut speller = Speller::default();
-        for group in order.chunk_by(|a, b| tokens[*a as usize].len() == tokens[*b as usize].len()) {
+    /// The table of pairs under [`MergeRule::BytesRank`].
+    fn fill_pairs_from_ranks(&mut self, ids: &ByLength) -> Result<u32, String> {
+        let mut pairs = merges::pairs_from_ranks(&self.tokens, &self.bytes, ids);
+        let mut most = self.fill_pairs(&pairs, pairs.len() + ids.long.len())?;
+        let mut speller = LongSpeller::default();
+        let len = |id: &u32| self.tokens.get(*id).len();
+        for group in ids.long.chunk_by(|a, b| len(a) == len(b)) {
             let known = pairs.len();
             for id in group {
-                if let [left, right] = *speller.spell(self.tables(), tokens[*id as usize]) {
+                if let [left, right] = *speller.spell(self.tokenizer(), self.tokens.get(*id)) {
                     pairs.push([left, right, *id, *id]);
                 }
             }
             for pair in &pairs[known..] {
-                insert_pair(&mut self.pairs, *pair).ok_or("pairs that hash alike")?;
+                let probe = insert_pair(&mut self.pairs, *pair).ok_or("pairs that hash alike")?;
+                most = most.max(probe);
             }
+        }
+        // Long tokens that no pair makes took room for nothing.
+        match slots_for(pairs.len()) == self.pairs.len() {
+            true => Ok(most),
+            false => self.fill_pairs(&pairs, pairs.len()),
+        }
+    }
+
+    /// The table of pairs under [`MergeRule::PairRank`]: rank by place, that of the last where a
+    /// pair is repeated, as in Hugging Face's library. Marks the tokens that merging their own
+    /// bytes does not lead to.
+    fn fill_ranked_pairs(&mut self, ids: &ByLength, lexicon: &Lexicon) -> Result<(), String> {
+        let mut pairs = self.ranked_pairs(lexicon)?;
+        let mut reached = merges::reached_by_pairs(&self.tokens, &self.bytes, ids, &mut pairs);
+        self.head[2] = self.fill_pairs(&pairs, pairs.len())?;
+        let mut speller = LongSpeller::default();
+        for id in &ids.long {
+            let spelled = speller.spell(self.tokenizer(), self.tokens.get(*id));
+            reached[*id as usize] = *spelled == [*id];
+        }
+        for entry in self.hashes.iter_mut().filter(|entry| **entry != NONE) {
+            if !reached[*entry as usize] {
+                *entry |= UNREACHABLE;
+            }
+        }
+        Ok(())
+    }
+
+    fn ranked_pairs(&self, lexicon: &Lexicon) -> Result<Vec<PairSlot>, String> {
+        let names = Names::new(self, &lexicon.specials);
+        let mut pairs = Vec::with_capacity(lexicon.merges.len());
+        let mut whole = Vec::new();
+        for (rank, (left, right)) in (0u32..).zip(&lexicon.merges) {
+            whole.clear();
+            for part in [*left, *right] {
+                let token = self.tokens.get(part);
+                if token.is_empty() {
+                    return Err(format!("a merge names token {part}, which does not exist"));
+                }
+                whole.extend_from_slice(token);
+            }
+            let id = names.id(&whole).ok_or_else(|| {
+                let token = String::from_utf8_lossy(&whole);
+                format!("merge {rank} gives {token:?}, which is no token")
+            })?;
+            pairs.push([*left, *right, rank, id]);
         }
         Ok(pairs)
     }
 
-    /// Builds the table of pairs, larger until no probe is long; returns the longest.
-    fn fill_pairs(&mut self, pairs: &[PairSlot]) -> Result<u32, String> {
-        grow(slots_for(pairs.len()), |slots| {
+    /// Builds the table of pairs with room for `len`, larger until no probe is long; returns the
+    /// longest.
+    fn fill_pairs(&mut self, pairs: &[PairSlot], len: usize) -> Result<u32, String> {
+        grow(slots_for(len), |slots| {
             self.pairs = vec![EMPTY_PAIR; slots];
-            let mut probes = pairs.iter().map(|pair| insert_pair(&mut self.pairs, *pair));
-            probes.try_fold(1, |longest, probe| Some(longest.max(probe?)))
+            longest(pairs.iter().map(|pair| insert_pair(&mut self.pairs, *pair)))
         })
-    }
-
-    /// Builds the table of bytes of ordinary tokens, and notes which of them merging reaches.
-    fn fill_hashes(&mut self, tokens: &[&[u8]]) -> Result<(), String> {
-        self.hashes = vec![NONE];
-        let mut speller = Speller::default();
-        let mut entries = Vec::with_capacity(tokens.len());
-        for (id, token) in (0u32..).zip(tokens) {
-            if token.is_empty() || self.is_special(id) {
-                continue;
-            }
-            let whole = self.head[1] != 0 || *speller.spell(self.tables(), token) == [id];
-            entries.push((*token, if whole { id } else { id | UNREACHABLE }));
-        }
-        self.head[3] = grow(slots_for(entries.len()), |slots| {
-            self.hashes = vec![NONE; slots];
-            let mut probes = entries
-                .iter()
-                .map(|(token, e)| insert_bytes(&mut self.hashes, token, *e));
-            probes.try_fold(1, |longest, probe| Some(longest.max(probe?)))
-        })?;
-        Ok(())
     }
 
     /// The tables, for the kernels.
     pub(super) fn tables(&self) -> Tables<'_> {
         Tables {
             head: &self.head,
-            offsets: &self.offsets,
-            blob: &self.blob,
+            offsets: &self.tokens.offsets,
+            blob: &self.tokens.blob,
             bytes: &self.bytes,
             pairs: &self.pairs,
             hashes: &self.hashes,
@@ -154,47 +203,29 @@ fn grow(mut slots: usize, mut fill: impl FnMut(usize) -> Option<u32>) -> Result<
     Err("its tokens hash alike; no table can hold them".into())
 }
 
-/// The vocabulary's merges as slots: rank by place, that of the last where a pair is repeated, as
-/// in Hugging Face's library.
-fn ranked_pairs(
-    vocabulary: &Vocabulary,
-    tokens: &[&[u8]],
-    ids: &HashMap<&[u8], u32>,
-) -> Result<Vec<PairSlot>, String> {
-    let mut pairs = HashMap::with_capacity(vocabulary.merges.len());
-    let bytes = |id: u32| {
-        let known = tokens.get(id as usize).filter(|token| !token.is_empty());
-        known.ok_or_else(|| format!("a merge names token {id}, which does not exist"))
-    };
-    for (rank, (left, right)) in (0u32..).zip(&vocabulary.merges) {
-        let whole = [*bytes(*left)?, *bytes(*right)?].concat();
-        let id = ids.get(&whole[..]).ok_or_else(|| {
-            let token = String::from_utf8_lossy(&whole).into_owned();
-            format!("merge {rank} gives {token:?}, which is no token")
-        })?;
-        pairs.insert((*left, *right), [*left, *right, rank, *id]);
+/// The longest of the probes, if none failed.
+fn longest(mut probes: impl Iterator<Item = Option<u32>>) -> Option<u32> {
+    probes.try_fold(1, |longest, probe| Some(longest.max(probe?)))
+}
+
+/// Ids by bytes, special tokens included; where a special and an ordinary token share theirs, that
+/// of the ordinary one.
+struct Names<'t> {
+    tokenizer: TokenizerRef<'t>,
+    specials: std::collections::HashMap<&'t [u8], u32>,
+}
+
+impl<'t> Names<'t> {
+    fn new(flat: &'t FlatTables, specials: &'t [(String, u32)]) -> Self {
+        let entry = |(name, id): &'t (String, u32)| (name.as_bytes(), *id);
+        Self {
+            tokenizer: flat.tokenizer(),
+            specials: specials.iter().map(entry).collect(),
+        }
     }
-    let mut pairs: Vec<PairSlot> = pairs.into_values().collect();
-    pairs.sort_unstable_by_key(|[_, _, rank, _]| *rank);
-    Ok(pairs)
-}
 
-/// Encodes bytes by merges alone, in buffers that are used again.
-#[derive(Default)]
-struct Speller {
-    ids: Vec<u32>,
-    workspace: Vec<u32>,
-}
-
-impl Speller {
-    fn spell(&mut self, tables: Tables<'_>, bytes: &[u8]) -> &[u32] {
-        self.ids.resize(self.ids.len().max(bytes.len() + 1), 0);
-        let needed = encode_workspace_len(bytes.len());
-        self.workspace.resize(self.workspace.len().max(needed), 0);
-        let tokenizer = TokenizerRef::from_tables(tables);
-        let len = tokenizer
-            .merge_into(bytes, &mut self.ids, &mut self.workspace)
-            .expect("buffers are large enough");
-        &self.ids[..len]
+    fn id(&self, bytes: &[u8]) -> Option<u32> {
+        let ordinary = self.tokenizer.token_id(bytes);
+        ordinary.or_else(|| self.specials.get(bytes).copied())
     }
 }

@@ -1,6 +1,7 @@
 //! Finds out what kind of file a tokenizer is in.
 
-use super::{HarnessPattern, Tokenizer, Vocabulary, gpt2_files, json, mapped, tiktoken};
+use super::lexicon::Lexicon;
+use super::{HarnessPattern, Tokenizer, gpt2_files, json, mapped, tiktoken};
 use crate::{Error, Result};
 use barelm_kernels::format::MAGIC;
 use std::fs::File;
@@ -30,19 +31,22 @@ pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Tokenizer> {
         return mapped::load(path);
     }
     let content = std::fs::read(path).map_err(Error::io(path))?;
-    let vocabulary = parse(path, &content, options)?;
-    Tokenizer::from_vocabulary(&vocabulary).map_err(|e| Error::data(path, e.to_string()))
+    let lexicon = parse(path, &content, options)?;
+    let built = Tokenizer::from_lexicon(lexicon);
+    built.map_err(|e| Error::data(path, format!("not a vocabulary: {e}")))
 }
 
-fn parse(path: &Path, content: &[u8], options: &LoadOptions) -> Result<Vocabulary> {
+fn parse(path: &Path, content: &[u8], options: &LoadOptions) -> Result<Lexicon> {
     let first = content.iter().find(|byte| !byte.is_ascii_whitespace());
     let is_merges =
         path.extension().is_some_and(|e| e == "txt") || content.starts_with(b"#version");
     match first {
         None => Err(Error::data(path, "the file is empty; name a tokenizer")),
-        Some(b'{') if gpt2_files::is_vocab(content) => gpt2_files::read(path, options),
-        Some(b'{') => json::read(path, content),
-        Some(_) if is_merges => gpt2_files::read(path, options),
+        Some(b'{') if gpt2_files::is_vocab(content) => {
+            gpt2_files::read(path, options).map(Lexicon::from)
+        }
+        Some(b'{') => json::read(path, content).map(Lexicon::from),
+        Some(_) if is_merges => gpt2_files::read(path, options).map(Lexicon::from),
         Some(_) => tiktoken::read(path, content, options),
     }
 }

@@ -9,9 +9,12 @@ mod encoder;
 mod flat;
 mod gpt2_files;
 mod json;
+mod lexicon;
 mod load;
 mod mapped;
+mod merges;
 mod pattern;
+mod speller;
 mod tiktoken;
 mod vocabulary;
 
@@ -29,6 +32,7 @@ use crate::{Error, Result};
 use barelm_kernels::bpe::sections::{SECTIONS, Tables};
 use barelm_kernels::bpe::{KIND, TokenizerRef};
 use flat::FlatTables;
+use lexicon::Lexicon;
 use mapped::MappedTables;
 use std::path::Path;
 use xxhash_rust::xxh64::Xxh64;
@@ -56,13 +60,15 @@ impl Tokenizer {
     /// [`Error::Failed`] when the vocabulary contradicts itself: two tokens of equal bytes, a
     /// merge that gives no token.
     pub fn from_vocabulary(vocabulary: &Vocabulary) -> Result<Self> {
-        let flat = FlatTables::build(vocabulary);
-        let flat = flat.map_err(|e| Error::Failed(format!("not a vocabulary: {e}")))?;
-        let pattern = vocabulary.pattern.clone();
-        Ok(Self {
-            tables: Storage::Owned(flat),
-            pattern,
-        })
+        let built = Self::from_lexicon(vocabulary.into());
+        built.map_err(|e| Error::Failed(format!("not a vocabulary: {e}")))
+    }
+
+    fn from_lexicon(lexicon: Lexicon) -> std::result::Result<Self, String> {
+        let pattern = lexicon.pattern.clone();
+        let flat = FlatTables::build(lexicon)?;
+        let tables = Storage::Owned(flat);
+        Ok(Self { tables, pattern })
     }
 
     /// Opens a tokenizer by its content: `tokenizer.json`, `.tiktoken`, GPT-2's `vocab.json` or

@@ -1,7 +1,8 @@
 //! `.tiktoken`: a line a token, its bytes in base64 and its rank.
 
+use super::lexicon::{Lexicon, TokenBytes};
 use super::load::LoadOptions;
-use super::{HarnessPattern, MergeRule, Vocabulary};
+use super::{HarnessPattern, MergeRule};
 use crate::{Error, Result};
 use barelm_kernels::bpe::Pattern;
 use std::path::Path;
@@ -48,7 +49,7 @@ const PUBLISHED: [Published; 4] = [
 ];
 
 /// Reads the tokens; they merge by the rank of their bytes.
-pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result<Vocabulary> {
+pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result<Lexicon> {
     let hash = xxh64(content, 0);
     let published = PUBLISHED.iter().find(|file| file.hash == hash);
     let known = published.map(|file| HarnessPattern::Known(file.pattern));
@@ -61,7 +62,7 @@ pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result
     });
     let tokens = tokens(path, content)?;
     let specials = published.map_or(&[][..], |file| file.specials);
-    Ok(Vocabulary {
+    Ok(Lexicon {
         tokens,
         merges: Vec::new(),
         specials: specials
@@ -73,64 +74,102 @@ pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result
     })
 }
 
-fn tokens(path: &Path, content: &[u8]) -> Result<Vec<Vec<u8>>> {
-    let mut tokens = Vec::new();
+fn tokens(path: &Path, content: &[u8]) -> Result<TokenBytes> {
+    u32::try_from(content.len()).map_err(|_| Error::data(path, "more than 4 GB of tokens"))?;
+    let mut lines = Lines {
+        blob: Vec::with_capacity(content.len() / 2),
+        entries: Vec::with_capacity(content.len() / 16),
+        seen: Vec::new(),
+    };
     let mut offset = 0;
     for line in content.split_inclusive(|byte| *byte == b'\n') {
-        let start = offset;
-        let error = |message: &str| Error::data_at(path, start, message);
+        let added = lines.add(line.trim_ascii(), content.len());
+        added.map_err(|message| Error::data_at(path, offset, message))?;
         offset += line.len() as u64;
-        let line = line.trim_ascii();
+    }
+    Ok(TokenBytes::from_unsorted(lines.blob, &lines.entries))
+}
+
+/// What the lines up to some place hold.
+struct Lines {
+    blob: Vec<u8>,
+    /// Rank of each token, and where its bytes end in the blob.
+    entries: Vec<(u32, u32)>,
+    /// Whether a rank is a token's.
+    seen: Vec<bool>,
+}
+
+impl Lines {
+    fn add(&mut self, line: &[u8], file_len: usize) -> std::result::Result<(), &'static str> {
         if line.is_empty() {
-            continue;
+            return Ok(());
         }
-        let not_one = "not a tokenizer: this line is not base64, a space and a rank";
-        let (token, rank) = parse(line).ok_or_else(|| error(not_one))?;
+        let rank = self.parse(line);
+        let rank = rank.ok_or("not a tokenizer: this line is not base64, a space and a rank")?;
         // Ranks without tokens are rare: a rank far above the number of lines is damage.
-        if rank > content.len() || tokens.get(rank).is_some_and(|t: &Vec<u8>| !t.is_empty()) {
-            return Err(error("this rank is another token's, or far too high"));
+        if rank > file_len || self.seen.get(rank).is_some_and(|seen| *seen) {
+            return Err("this rank is another token's, or far too high");
         }
-        tokens.resize(tokens.len().max(rank + 1), Vec::new());
-        tokens[rank] = token;
+        self.seen.resize(self.seen.len().max(rank + 1), false);
+        self.seen[rank] = true;
+        self.entries.push((rank as u32, self.blob.len() as u32));
+        Ok(())
     }
-    Ok(tokens)
+
+    /// Appends the bytes of a line's token to the blob; returns its rank.
+    fn parse(&mut self, line: &[u8]) -> Option<usize> {
+        let space = line.iter().position(|byte| *byte == b' ')?;
+        let before = self.blob.len();
+        append_base64(&line[..space], &mut self.blob)?;
+        (self.blob.len() > before).then(|| number(&line[space + 1..]))?
+    }
 }
 
-fn parse(line: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let space = line.iter().position(|byte| *byte == b' ')?;
-    let rank = std::str::from_utf8(&line[space + 1..]).ok()?.parse().ok()?;
-    let token = base64(&line[..space]).filter(|token| !token.is_empty())?;
-    Some((token, rank))
+/// Decimal digits alone.
+fn number(text: &[u8]) -> Option<usize> {
+    let digits = text.iter().map(|c| c.wrapping_sub(b'0'));
+    let number = digits.map(usize::from).try_fold(0_usize, |n, digit| {
+        let shifted = n.checked_mul(10)?;
+        (digit < 10).then(|| shifted.checked_add(digit))?
+    });
+    number.filter(|_| !text.is_empty())
 }
 
-/// Decodes base64 (RFC 4648, with padding).
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
+/// Value of each base64 digit; [`NO_DIGIT`] for all other characters.
+const DIGITS: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < alphabet.len() {
+        digits[alphabet[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+const NO_DIGIT: u8 = 0xff;
+
+/// Decodes base64 (RFC 4648, with padding) to the end of `bytes`.
+fn append_base64(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     let (groups, rest) = text.as_chunks::<4>();
-    let mut bytes = Vec::with_capacity(3 * groups.len());
-    for (i, group) in groups.iter().enumerate() {
-        let padding = group.iter().rev().take_while(|c| **c == b'=').count();
-        if padding > 2 || (padding > 0 && i + 1 < groups.len()) {
-            return None;
-        }
-        let digits = group[..4 - padding].iter();
-        let word = digits
-            .map(|c| digit(*c))
-            .try_fold(0, |n, d| Some(n << 6 | d?))?;
-        let word = (word << (6 * padding) << 8).to_be_bytes();
-        bytes.extend(&word[..3 - padding]);
+    let (last, whole) = groups.split_last()?;
+    for group in whole {
+        bytes.extend_from_slice(&decode(*group)?);
     }
-    rest.is_empty().then_some(bytes)
+    let padding = last.iter().rev().take_while(|c| **c == b'=').count();
+    if padding > 2 || !rest.is_empty() {
+        return None;
+    }
+    let mut last = *last;
+    last[4 - padding..].fill(b'A');
+    bytes.extend_from_slice(&decode(last)?[..3 - padding]);
+    Some(())
 }
 
-fn digit(c: u8) -> Option<u32> {
-    Some(u32::from(match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'+' => 62,
-        b'/' => 63,
-        _ => return None,
-    }))
+fn decode(group: [u8; 4]) -> Option<[u8; 3]> {
+    let [a, b, c, d] = group.map(|c| DIGITS[usize::from(c)]);
+    let word = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
+    let [_, bytes @ ..] = word.to_be_bytes();
+    (a | b | c | d != NO_DIGIT).then_some(bytes)
 }
 
 #[cfg(test)]
@@ -139,6 +178,10 @@ mod tests {
 
     #[test]
     fn base64_is_decoded_and_nonsense_is_not() {
+        let base64 = |text| {
+            let mut bytes = Vec::new();
+            append_base64(text, &mut bytes).map(|()| bytes)
+        };
         assert_eq!(base64(b"aGVsbG8="), Some(b"hello".to_vec()));
         assert_eq!(base64(b"IA=="), Some(b" ".to_vec()));
         assert_eq!(base64(b"/+8A"), Some(vec![0xff, 0xef, 0]));
@@ -157,10 +200,9 @@ mod tests {
         assert_eq!(place(b"IA== 0\nIQ== x\n"), Some(7));
         assert_eq!(place(b"IA== 0\nIQ== 0\n"), Some(7));
         assert_eq!(place(b"IA== 99999999999\n"), Some(0));
-        assert_eq!(
-            tokens(path, b"IA== 1\n\n").unwrap(),
-            [vec![], b" ".to_vec()]
-        );
+        let tokens = tokens(path, b"IA== 1\n\n").unwrap();
+        let tokens: Vec<_> = tokens.iter().collect();
+        assert_eq!(tokens, [(0, &b""[..]), (1, b" ")]);
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Flat tables in which any word may lie: what still opens encodes and decodes without harm.
 
 use super::*;
-use barelm_kernels::bpe::encode_workspace_len;
 use barelm_kernels::format::{ALIGNMENT, Container, ENTRY_LEN, HEADER_LEN};
 use xxhash_rust::xxh64::xxh64;
 

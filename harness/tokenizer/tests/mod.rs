@@ -5,6 +5,7 @@ mod flat;
 mod published;
 
 use super::*;
+use barelm_kernels::bpe::encode_workspace_len;
 use barelm_kernels::rng::Rng;
 use std::collections::HashMap;
 
@@ -89,6 +90,67 @@ fn one_pair_a_token_gives_the_ids_of_the_lowest_rank_of_bytes() {
             assert_eq!(tokenizer.encode(token), [ranks[&token[..]]]);
         }
     }
+}
+
+/// Tokens of 2, 4, 8 ... 128 letters, and one in which merging cannot end.
+fn with_long_tokens(mut vocabulary: Vocabulary) -> Vocabulary {
+    vocabulary.specials.clear();
+    for doubling in 0..7 {
+        let half = vec![b'x'; 1 << doubling];
+        let id = vocabulary.tokens.iter().position(|token| *token == half);
+        let id = id.unwrap() as u32;
+        vocabulary.merges.push((id, id));
+        vocabulary.tokens.push(half.repeat(2));
+    }
+    vocabulary.tokens.push(vec![b'x'; 100]);
+    vocabulary
+}
+
+#[test]
+fn a_token_is_taken_whole_only_where_merging_leads_to_it() {
+    let mut rng = Rng::new(27);
+    let mut unreachable = 0;
+    for _ in 0..40 {
+        let mut vocabulary = with_long_tokens(random_vocabulary(&mut rng, r"(?s:.)+", 60));
+        // Merges in an order in which nobody learns them.
+        for at in (1..vocabulary.merges.len()).rev() {
+            let other = rng.below(at as u64 + 1) as usize;
+            vocabulary.merges.swap(at, other);
+        }
+        let tokenizer = Tokenizer::from_vocabulary(&vocabulary).unwrap();
+        for token in &vocabulary.tokens {
+            let (mut ids, mut workspace) = ([0; 128], vec![0; encode_workspace_len(128)]);
+            let merged = tokenizer
+                .as_ref()
+                .merge_into(token, &mut ids, &mut workspace)
+                .unwrap();
+            assert_eq!(tokenizer.encode(token), ids[..merged], "{token:?}");
+            unreachable += usize::from(merged > 1);
+        }
+    }
+    assert!(unreachable > 100, "{unreachable}");
+}
+
+#[test]
+fn long_tokens_merge_by_the_rank_of_bytes_too() {
+    let mut rng = Rng::new(28);
+    let mut vocabulary = with_long_tokens(random_vocabulary(&mut rng, r"(?s:.)+", 10));
+    vocabulary.rule = MergeRule::BytesRank;
+    vocabulary.tokens[usize::from(b'q')] = Vec::new();
+    vocabulary.tokens.push(b"xqx".to_vec());
+    let tokenizer = Tokenizer::from_vocabulary(&vocabulary).unwrap();
+    let ids = (0u32..).zip(&vocabulary.tokens);
+    let ranks: HashMap<&[u8], u32> = ids.map(|(id, token)| (&token[..], id)).collect();
+    for len in 1..300 {
+        let text = vec![b'x'; len];
+        assert_eq!(
+            tokenizer.encode(&text),
+            encode_by_ranks_naively(&ranks, &text)
+        );
+    }
+    // A byte without a token is left out, and does not make its neighbours a pair.
+    assert_eq!(tokenizer.encode(b"xx"), [ranks[&b"xx"[..]]]);
+    assert_eq!(tokenizer.decode(&tokenizer.encode(b"axqxa")), b"axxa");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The published tokenizers and real texts; these tests need the data folder.
 
 use super::*;
-use barelm_kernels::bpe::encode_workspace_len;
 use std::fs;
 use std::path::PathBuf;
 

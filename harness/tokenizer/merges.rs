@@ -1,0 +1,108 @@
+//! Which pairs make which tokens: found by merging each token's own bytes, shorter tokens first.
+
+use super::lexicon::TokenBytes;
+use super::speller::{SHORT, Speller};
+use barelm_kernels::bpe::table::{NONE, PairSlot};
+use barelm_kernels::bpe::{TokenizerRef, encode_workspace_len};
+
+/// Tokens by their length up to [`SHORT`], and all longer ones in the order of theirs.
+pub(super) struct ByLength {
+    pub(super) short: Vec<Vec<u32>>,
+    pub(super) long: Vec<u32>,
+}
+
+impl ByLength {
+    fn new(items: impl Iterator<Item = u32>, len: impl Fn(u32) -> usize) -> Self {
+        let (mut short, mut long) = (vec![Vec::new(); SHORT + 1], Vec::new());
+        for item in items {
+            let group = short.get_mut(len(item));
+            group.unwrap_or(&mut long).push(item);
+        }
+        long.sort_by_key(|item| len(*item));
+        Self { short, long }
+    }
+
+    /// The ids of `ids`.
+    pub(super) fn tokens(tokens: &TokenBytes, ids: impl Iterator<Item = u32>) -> Self {
+        Self::new(ids, |id| tokens.get(id).len())
+    }
+}
+
+/// For each short token the one pair that can come up and give it: the last two parts of its
+/// bytes' own encoding with all shorter tokens. See
+/// [`MergeRule::BytesRank`](super::MergeRule::BytesRank).
+pub(super) fn pairs_from_ranks(
+    tokens: &TokenBytes,
+    bytes: &[u32],
+    ids: &ByLength,
+) -> Vec<PairSlot> {
+    let mut speller = Speller::new(tokens, bytes, None);
+    let mut pairs = Vec::with_capacity(tokens.len());
+    for group in &ids.short {
+        let made = group.iter().zip(speller.last_pairs(group));
+        let made = made.filter_map(|(id, pair)| pair.map(|(l, r)| [l, r, *id, *id]));
+        let known = pairs.len();
+        pairs.extend(made);
+        for [left, right, rank, _] in &pairs[known..] {
+            speller.add(*left, *right, *rank);
+        }
+    }
+    pairs
+}
+
+/// Drops all but the last of equal pairs, and returns which tokens merging their bytes leads to;
+/// long ones are left out.
+///
+/// Pairs have the rank of their place.
+pub(super) fn reached_by_pairs(
+    tokens: &TokenBytes,
+    bytes: &[u32],
+    ids: &ByLength,
+    pairs: &mut Vec<PairSlot>,
+) -> Vec<bool> {
+    let wholes: Vec<u32> = pairs.iter().map(|[.., whole]| *whole).collect();
+    let len = |rank: u32| tokens.get(wholes[rank as usize]).len();
+    let ranks = ByLength::new(0..pairs.len() as u32, len);
+    let mut speller = Speller::new(tokens, bytes, Some(&wholes));
+    let mut reached = vec![false; tokens.len()];
+    let mut distinct = true;
+    let mut add = |speller: &mut Speller<'_>, rank: &u32| {
+        let [left, right, ..] = pairs[*rank as usize];
+        distinct &= speller.add(left, right, *rank);
+    };
+    for (group, ranks) in ids.short.iter().zip(&ranks.short) {
+        let last = speller.last_pairs(group);
+        ranks.iter().for_each(|rank| add(&mut speller, rank));
+        for (id, pair) in group.iter().zip(last) {
+            let rank = pair.map_or(NONE, |(left, right)| speller.rank(left, right));
+            let whole = wholes.get(rank as usize);
+            reached[*id as usize] = whole == Some(id) || tokens.get(*id).len() == 1;
+        }
+    }
+    ranks.long.iter().for_each(|rank| add(&mut speller, rank));
+    if !distinct {
+        pairs.retain(|[left, right, rank, _]| speller.rank(*left, *right) == *rank);
+    }
+    reached
+}
+
+/// Merges the bytes of long tokens by the kernels, in buffers that are used again.
+#[derive(Default)]
+pub(super) struct LongSpeller {
+    ids: Vec<u32>,
+    workspace: Vec<u32>,
+}
+
+impl LongSpeller {
+    /// What merging leads to; nothing if a byte has no token.
+    pub(super) fn spell(&mut self, tokenizer: TokenizerRef<'_>, token: &[u8]) -> &[u32] {
+        let of_byte = tokenizer.tables().bytes;
+        if token.iter().any(|byte| of_byte[usize::from(*byte)] == NONE) {
+            return &[];
+        }
+        self.ids.resize(token.len(), 0);
+        self.workspace.resize(encode_workspace_len(token.len()), 0);
+        let len = tokenizer.merge_into(token, &mut self.ids, &mut self.workspace);
+        &self.ids[..len.expect("buffers are large enough")]
+    }
+}

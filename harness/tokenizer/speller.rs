@@ -1,0 +1,187 @@
+//! Merges tokens' own bytes, to find out which pair makes each of them.
+//!
+//! Every token of a vocabulary is spelled when its tables are built, which is most of the time
+//! that loading takes. Tokens are short: the ranks of all pairs of neighbours stand in an array
+//! that is searched for the lowest. Pairs of two bytes, with which all begins, have a table of
+//! their own. Tokens are spelled in the order of their lengths, for only pairs that make shorter
+//! ones can come up: the table of pairs grows as they are found, and stays small (and in the
+//! processor's cache) while most of the work is done.
+
+use super::lexicon::TokenBytes;
+use crate::parallel;
+use barelm_kernels::bpe::table::NONE;
+use std::hash::{BuildHasher, RandomState};
+
+/// Longest token that is spelled here, in bytes: the time grows with the square.
+pub(super) const SHORT: usize = 48;
+/// Tokens that a thread takes at a time.
+const CHUNK: usize = 4096;
+
+/// Tokens, and the pairs that make those shorter than the ones to be spelled.
+pub(super) struct Speller<'t> {
+    tokens: &'t TokenBytes,
+    /// Token of each byte, or [`NONE`].
+    bytes: &'t [u32],
+    /// Token that the pair of each rank makes; none where ranks are the tokens' ids.
+    wholes: Option<&'t [u32]>,
+    /// Rank of each pair of bytes, at `left * 256 + right`.
+    byte_pairs: Vec<u32>,
+    pairs: PairMap,
+}
+
+impl<'t> Speller<'t> {
+    /// A speller that knows no pairs yet.
+    pub(super) fn new(tokens: &'t TokenBytes, bytes: &'t [u32], wholes: Option<&'t [u32]>) -> Self {
+        Self {
+            tokens,
+            bytes,
+            wholes,
+            byte_pairs: vec![NONE; 1 << 16],
+            pairs: PairMap::new(),
+        }
+    }
+
+    /// Adds a pair; one that was added before gets the higher of both ranks, and `false` comes
+    /// back.
+    pub(super) fn add(&mut self, left: u32, right: u32, rank: u32) -> bool {
+        let (rank, is_new) = self.pairs.insert(left, right, rank);
+        let token_of = |byte: u8| self.bytes[usize::from(byte)];
+        if let [l, r] = *self.tokens.get(self.whole(rank))
+            && (token_of(l), token_of(r)) == (left, right)
+        {
+            self.byte_pairs[place(l, r)] = rank;
+        }
+        is_new
+    }
+
+    /// Rank of a pair that was added, or [`NONE`].
+    pub(super) fn rank(&self, left: u32, right: u32) -> u32 {
+        self.pairs.get(left, right)
+    }
+
+    /// For each of `ids`, tokens of up to [`SHORT`] bytes, the last two parts of it: the pair of
+    /// tokens that merging its bytes leads to. None where it leads to more, or to one, or where a
+    /// byte has no token.
+    pub(super) fn last_pairs(&self, ids: &[u32]) -> Vec<Option<(u32, u32)>> {
+        let spell = |ids: &[u32]| -> Vec<_> { ids.iter().map(|id| self.last_pair(*id)).collect() };
+        if ids.len() <= CHUNK {
+            return spell(ids);
+        }
+        let chunks = ids.chunks(CHUNK).collect();
+        parallel::map(parallel::default_threads(), chunks, spell).concat()
+    }
+
+    fn last_pair(&self, id: u32) -> Option<(u32, u32)> {
+        let token = self.tokens.get(id);
+        let (mut ids, mut ranks) = ([NONE; SHORT], [NONE; SHORT]);
+        for (id, byte) in ids.iter_mut().zip(token) {
+            *id = self.bytes[usize::from(*byte)];
+        }
+        for (rank, pair) in ranks.iter_mut().zip(token.windows(2)) {
+            *rank = self.byte_pairs[place(pair[0], pair[1])];
+        }
+        let mut len = token.len();
+        if ids[..len].contains(&NONE) {
+            return None;
+        }
+        while len > 2 {
+            let at = lowest(&ranks[..len - 1])?;
+            ids[at] = self.whole(ranks[at]);
+            len -= 1;
+            for to in at + 1..len {
+                (ids[to], ranks[to]) = (ids[to + 1], ranks[to + 1]);
+            }
+            if len > 2 {
+                for left in at.saturating_sub(1)..(at + 1).min(len - 1) {
+                    ranks[left] = self.pairs.get(ids[left], ids[left + 1]);
+                }
+            }
+        }
+        (len == 2).then_some((ids[0], ids[1]))
+    }
+
+    fn whole(&self, rank: u32) -> u32 {
+        self.wholes.map_or(rank, |wholes| wholes[rank as usize])
+    }
+}
+
+fn place(left: u8, right: u8) -> usize {
+    usize::from(left) << 8 | usize::from(right)
+}
+
+/// Place of the first lowest rank, if any pair merges.
+fn lowest(ranks: &[u32]) -> Option<usize> {
+    let mut best = (NONE, 0);
+    for (at, rank) in ranks.iter().enumerate() {
+        if *rank < best.0 {
+            best = (*rank, at);
+        }
+    }
+    (best.0 != NONE).then_some(best.1)
+}
+
+/// Ranks of pairs: open addressing, at most half full, 12 bytes a slot.
+struct PairMap {
+    slots: Vec<[u32; 3]>,
+    len: usize,
+    /// Another one in each run, so that no file can be made whose pairs collide.
+    seed: u64,
+}
+
+const EMPTY: [u32; 3] = [NONE; 3];
+
+impl PairMap {
+    fn new() -> Self {
+        let slots = vec![EMPTY; 1 << 12];
+        let seed = RandomState::new().hash_one(0);
+        Self {
+            slots,
+            len: 0,
+            seed,
+        }
+    }
+
+    /// The slot of a pair, or the empty one where it belongs.
+    #[inline]
+    fn find(&self, left: u32, right: u32) -> usize {
+        let key = u64::from(left) << 32 | u64::from(right);
+        let product = u128::from(key ^ self.seed) * 0x9E37_79B9_7F4A_7C15;
+        let mut at = (product ^ product >> 64) as usize & (self.slots.len() - 1);
+        while self.slots[at] != EMPTY && self.slots[at][..2] != [left, right] {
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        at
+    }
+
+    #[inline]
+    fn get(&self, left: u32, right: u32) -> u32 {
+        self.slots[self.find(left, right)][2]
+    }
+
+    /// Notes the higher of the pair's ranks; returns it, and whether the pair is new.
+    fn insert(&mut self, left: u32, right: u32, rank: u32) -> (u32, bool) {
+        if 2 * self.len >= self.slots.len() {
+            self.grow();
+        }
+        let at = self.find(left, right);
+        let is_new = self.slots[at] == EMPTY;
+        let highest = if is_new {
+            rank
+        } else {
+            rank.max(self.slots[at][2])
+        };
+        self.slots[at] = [left, right, highest];
+        self.len += usize::from(is_new);
+        (highest, is_new)
+    }
+
+    fn grow(&mut self) {
+        let larger = vec![EMPTY; 4 * self.slots.len()];
+        for slot in std::mem::replace(&mut self.slots, larger) {
+            if slot != EMPTY {
+                let at = self.find(slot[0], slot[1]);
+                self.slots[at] = slot;
+            }
+        }
+    }
+}
