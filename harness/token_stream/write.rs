@@ -1,18 +1,15 @@
 //! Writes token streams, a whole corpus at once or bit by bit.
 
 use super::{DOCUMENTS, HEAD, IDS, KIND, SMALL_VOCABULARY};
-use crate::Result;
 use crate::container::ContainerWriter;
-use crate::corpus::{Chunk, Corpus, Cuts, map_chunks};
+use crate::corpus::{Chunk, Corpus, Cuts};
 use crate::progress::Progress;
 use crate::tokenizer::{Encoder, Tokenizer};
+use crate::{Result, parallel};
 use std::path::Path;
-use std::sync::Mutex;
 
 /// Text that is encoded at a time, by one thread.
 const CHUNK_LEN: usize = 1 << 20;
-/// Chunks that are held in memory until they are written.
-const BATCH: usize = 64;
 
 /// Writes a token stream from front to back.
 pub struct TokenStreamWriter {
@@ -91,24 +88,21 @@ pub fn encode_corpus(
     // A regular expression of the user's own may look at a whole document.
     let known = tokenizer.pattern().known().is_some();
     let cuts = if known { Cuts::WORDS } else { Cuts::DOCUMENTS };
-    let idle = Mutex::new(Vec::new());
-    let lock = || idle.lock().expect("no holder panics");
     let mut writer = TokenStreamWriter::create(path, tokenizer)?;
-    writer.start_document();
-    for batch in corpus.chunks_at(CHUNK_LEN, cuts).chunks(BATCH) {
-        let encoded = map_chunks(threads, batch.to_vec(), progress, |chunk| {
-            let mut encoder = lock().pop().unwrap_or_else(|| tokenizer.encoder());
-            let parts = encode_chunk(&mut encoder, &chunk);
-            lock().push(encoder);
-            Ok(parts)
-        })?;
-        for (starts, bytes, ids) in encoded.into_iter().flatten() {
-            if starts && writer.head[2] > 0 {
+    let encode = |encoder: &mut Encoder<'_>, chunk: Chunk<'_>| {
+        let parts = encode_chunk(encoder, &chunk);
+        progress.advance(chunk.bytes()).map(|()| parts)
+    };
+    let write = |parts: Vec<(bool, u64, Vec<u32>)>| {
+        parts.into_iter().try_for_each(|(starts, bytes, ids)| {
+            if starts {
                 writer.start_document();
             }
-            writer.append(&ids, bytes)?;
-        }
-    }
+            writer.append(&ids, bytes)
+        })
+    };
+    let chunks = corpus.chunks_at(CHUNK_LEN, cuts).into_iter();
+    parallel::for_each_in_order(threads, chunks, || Ok(tokenizer.encoder()), encode, write)?;
     writer.finish()
 }
 
