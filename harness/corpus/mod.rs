@@ -67,7 +67,8 @@ pub struct Document<'a> {
 /// A document's intersection with a range.
 struct Piece<'a> {
     document: Document<'a>,
-    starts: bool,
+    /// Where it starts in the document.
+    offset: usize,
 }
 
 impl Corpus {
@@ -214,8 +215,8 @@ impl Corpus {
                     let text = &source.bytes()[start.max(local.start)..(*end).min(local.end)];
                     let name = source.name.as_path();
                     let document = Document { name, text };
-                    let starts = start >= local.start;
-                    Piece { document, starts }
+                    let offset = local.start.saturating_sub(start);
+                    Piece { document, offset }
                 })
         })
     }

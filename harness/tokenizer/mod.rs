@@ -5,6 +5,9 @@
 //! adds a cache of words for long texts.
 
 pub(crate) mod byte_chars;
+mod cut;
+mod decoder;
+mod dropout;
 mod encoder;
 mod flat;
 mod gpt2_files;
@@ -13,8 +16,12 @@ mod lexicon;
 mod load;
 mod mapped;
 mod merges;
+mod offsets;
 mod pattern;
+mod special;
 mod speller;
+mod stream;
+mod text_encoder;
 mod tiktoken;
 mod vocabulary;
 
@@ -22,18 +29,27 @@ mod vocabulary;
 mod tests;
 
 pub use barelm_kernels::bpe::{MergeRule, Pattern};
+pub use cut::Cutter;
+pub use decoder::{Decoder, InvalidBytes};
+pub use dropout::{Dropout, DropoutEncoder};
 pub use encoder::Encoder;
 pub use load::LoadOptions;
+pub use offsets::CharOffsets;
 pub use pattern::HarnessPattern;
+pub use special::{DisallowedSpecial, Segment, SpecialSet, Specials};
+pub use stream::{EncoderStream, TextChunk, TextChunks};
+pub use text_encoder::{EncodeOptions, TextEncoder};
 pub use vocabulary::Vocabulary;
 
 use crate::container::ContainerWriter;
 use crate::{Error, Result};
 use barelm_kernels::bpe::sections::{SECTIONS, Tables};
+use barelm_kernels::bpe::table::NONE;
 use barelm_kernels::bpe::{KIND, TokenizerRef};
 use flat::FlatTables;
 use lexicon::Lexicon;
 use mapped::MappedTables;
+use std::ops::Range;
 use std::path::Path;
 use xxhash_rust::xxh64::Xxh64;
 
@@ -161,11 +177,64 @@ impl Tokenizer {
         ids
     }
 
+    /// The ids of a text by options: special tokens, dropout. [`EncodeOptions`] has an example.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for options that make no sense, [`Error::Data`] with the place of a special
+    /// token that is not allowed.
+    pub fn encode_with(&self, text: &[u8], options: &EncodeOptions) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        let encoded = TextEncoder::new(self, options)?.encode_into(text, 0, &mut ids);
+        encoded.map_err(|found| found.in_file("text"))?;
+        Ok(ids)
+    }
+
+    /// The ids of a text by options, each with the bytes it was made from; [`CharOffsets`] turns
+    /// them into characters.
+    ///
+    /// # Errors
+    /// Those of [`Tokenizer::encode_with`].
+    pub fn encode_with_offsets(
+        &self,
+        text: &[u8],
+        options: &EncodeOptions,
+    ) -> Result<Vec<(u32, Range<usize>)>> {
+        let (mut ids, mut ranges) = (Vec::new(), Vec::new());
+        let mut encoder = TextEncoder::new(self, options)?;
+        let encoded = encoder.encode_with_offsets_into(text, 0, &mut ids, &mut ranges);
+        encoded.map_err(|found| found.in_file("text"))?;
+        Ok(ids.into_iter().zip(ranges).collect())
+    }
+
+    /// Number of ids that [`Tokenizer::encode`] gives, in memory that does not grow with the text.
+    pub fn count(&self, text: &[u8]) -> u64 {
+        let mut encoder = TextEncoder::new(self, &EncodeOptions::default())
+            .expect("every tokenizer encodes ordinary text");
+        let count = encoder.count(text, 0);
+        count.expect("no special token is disallowed in ordinary text")
+    }
+
+    /// A search for special tokens; what is neither allowed nor disallowed is ordinary text.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a name that the vocabulary does not have.
+    pub fn specials(&self, allowed: &SpecialSet, disallowed: &SpecialSet) -> Result<Specials> {
+        Specials::new(self, allowed, disallowed)
+    }
+
+    /// Names and ids of the special tokens.
+    pub fn special_tokens(&self) -> Vec<(String, u32)> {
+        let ids = self.as_ref().tables().specials.iter();
+        let name = |id| String::from_utf8_lossy(self.token_bytes(id).unwrap_or(&[])).into_owned();
+        ids.map(|id| (name(*id), *id)).collect()
+    }
+
     /// The bytes of tokens, one after the other; ids that the vocabulary does not have give none.
+    /// [`Decoder`] takes ids as they come.
     pub fn decode(&self, ids: &[u32]) -> Vec<u8> {
-        let tokenizer = self.as_ref();
-        let tokens = ids.iter().filter_map(|id| tokenizer.token_bytes(*id));
-        tokens.flatten().copied().collect()
+        let mut text = Vec::new();
+        decoder::decode_into(self.as_ref(), ids, &mut text);
+        text
     }
 
     /// One more than the largest id.
@@ -199,7 +268,6 @@ impl Tokenizer {
     pub fn vocabulary(&self) -> Vocabulary {
         let tokenizer = self.as_ref();
         let bytes = |id| tokenizer.token_bytes(id).unwrap_or(&[]).to_vec();
-        let name = |id: &u32| (String::from_utf8_lossy(&bytes(*id)).into_owned(), *id);
         // An empty slot has no tokens; one of a mapped file may name tokens that do not exist.
         let exists = |id: u32| (id as usize) < self.vocab_size();
         let used = |slot: &&[u32; 4]| exists(slot[0]) && exists(slot[1]) && exists(slot[3]);
@@ -211,11 +279,17 @@ impl Tokenizer {
                 .into_iter()
                 .map(|[left, right, ..]| (*left, *right))
                 .collect(),
-            specials: tokenizer.tables().specials.iter().map(name).collect(),
+            specials: self.special_tokens(),
             pattern: self.pattern.clone(),
             rule: tokenizer.rule(),
         }
     }
+}
+
+/// The token of a single byte, if the vocabulary has one.
+fn byte_token(tokenizer: TokenizerRef<'_>, byte: u8) -> Option<u32> {
+    let id = tokenizer.tables().bytes.get(byte as usize).copied();
+    id.filter(|id| *id != NONE)
 }
 
 /// The tables' bytes in the order of [`SECTIONS`].

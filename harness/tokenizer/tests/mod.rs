@@ -3,6 +3,7 @@
 mod files;
 mod flat;
 mod published;
+mod text;
 
 use super::*;
 use barelm_kernels::bpe::encode_workspace_len;
