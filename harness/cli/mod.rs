@@ -3,7 +3,6 @@
 //! Each subcommand has its file; all of them call the library and print what it returns.
 
 mod corpus;
-mod ids;
 mod lm;
 mod print;
 mod profile;

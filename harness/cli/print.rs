@@ -4,14 +4,14 @@ use super::Global;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::Value;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, Write};
 
 /// Buffered stdout whose errors name it.
-pub(super) struct Stdout(BufWriter<StdoutLock<'static>>);
+pub(super) struct Stdout(BufWriter<io::Stdout>);
 
 impl Stdout {
     pub(super) fn new() -> Self {
-        Self(BufWriter::with_capacity(1 << 16, io::stdout().lock()))
+        Self(BufWriter::with_capacity(1 << 16, io::stdout()))
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {

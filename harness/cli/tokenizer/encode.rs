@@ -1,14 +1,15 @@
 //! `barelm tokenizer encode`: text to token ids.
 
-use super::{CHUNK_LEN, Model};
+use super::chunks::{Job, Source};
+use super::format::{FormattedIds, IdFormat, IdWriter};
+use super::offsets::{OffsetUnit, OffsetWriter, TokenPlaces};
+use super::output::Output;
+use super::view::View;
+use super::{EncodeRules, Model};
 use crate::Result;
-use crate::cli::ids::{IdFormat, IdWriter};
-use crate::cli::print::Stdout;
 use crate::cli::{Global, Input, usage};
-use crate::corpus::{Chunk, Corpus, Cuts, map_chunks};
-use crate::output::OutputFile;
-use crate::progress::Progress;
-use crate::tokenizer::Tokenizer;
+use crate::token_stream::TokenStreamWriter;
+use crate::tokenizer::{Dropout, EncodeOptions, Tokenizer};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -16,12 +17,29 @@ use std::path::PathBuf;
 pub(in crate::cli) struct EncodeArgs {
     #[command(flatten)]
     model: Model,
+    #[command(flatten)]
+    rules: EncodeRules,
     /// One line of ids for each line of text
     #[arg(long)]
     lines: bool,
     /// How ids are written
     #[arg(long, value_enum, default_value_t = IdFormat::Text)]
     format: IdFormat,
+    /// A line for each token: its id, and where it starts and ends in its record (--json: as JSON)
+    #[arg(long, value_enum, value_name = "UNIT", conflicts_with = "format")]
+    offsets: Option<OffsetUnit>,
+    /// Show the pieces, coloured on a terminal, else with marks between them
+    #[arg(long, conflicts_with_all = ["format", "offsets", "lines"])]
+    view: bool,
+    /// With --view: the id behind each piece
+    #[arg(long, requires = "view")]
+    ids: bool,
+    /// Leave out each merge with this probability (BPE dropout; 0.1 is usual)
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    dropout: f32,
+    /// Which of the random encodings --dropout gives
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
     /// Where to write [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -31,90 +49,164 @@ pub(in crate::cli) struct EncodeArgs {
 
 pub(super) fn run(global: &Global, args: &EncodeArgs) -> Result<()> {
     let tokenizer = args.model.load()?;
-    if args.format == IdFormat::U16 && tokenizer.vocab_size() > 1 << 16 {
-        return Err(usage("--format u16 cannot hold this vocabulary; use u32"));
-    }
-    let corpus = args.input.open()?;
-    let mut writer = IdWriter::new(args.format);
-    let Some(path) = &args.output else {
-        if args.format == IdFormat::Npy {
-            return Err(usage(
-                "--format npy needs -o FILE: its header says how many ids follow",
-            ));
-        }
-        let mut stdout = Stdout::new();
-        encode_to(
-            global,
-            args,
-            &tokenizer,
-            &corpus,
-            |bytes| stdout.bytes(bytes),
-            &mut writer,
-        )?;
-        return stdout.flush();
+    let options = args.options()?;
+    args.check_format(&tokenizer)?;
+    let job = Job {
+        tokenizer: &tokenizer,
+        options: &options,
+        lines: args.lines,
     };
-    let mut file = OutputFile::create(path)?;
-    encode_to(
-        global,
-        args,
-        &tokenizer,
-        &corpus,
-        |bytes| file.write(bytes),
-        &mut writer,
-    )?;
-    if let Some(header) = writer.header() {
-        file.write_at(0, &header)?;
+    let source = Source::open(&args.input)?;
+    match args
+        .output
+        .as_ref()
+        .filter(|_| args.format == IdFormat::Tokens)
+    {
+        Some(path) => encode_stream(global, &job, &source, path),
+        None if args.view => view(global, args, &job, &source),
+        None => match args.offsets {
+            Some(unit) => encode_offsets(global, args, &job, &source, unit),
+            None => encode(global, args, &job, &source),
+        },
     }
-    file.commit()
 }
 
-/// Encodes a few chunks on all threads, writes them in order, goes on.
-fn encode_to(
+impl EncodeArgs {
+    fn options(&self) -> Result<EncodeOptions> {
+        let dropout = Dropout {
+            probability: self.dropout,
+            seed: self.seed,
+        };
+        dropout.validate()?;
+        Ok(EncodeOptions {
+            dropout: Some(dropout),
+            ..self.rules.options()
+        })
+    }
+
+    fn check_format(&self, tokenizer: &Tokenizer) -> Result<()> {
+        let refuse = |message: &str| Err(usage(message));
+        match (self.format, &self.output) {
+            (IdFormat::U16, _) if tokenizer.vocab_size() > 1 << 16 => {
+                refuse("--format u16 cannot hold this vocabulary; use u32")
+            }
+            (IdFormat::Npy, None) => {
+                refuse("--format npy needs -o FILE: its header says how many ids follow")
+            }
+            (IdFormat::Tokens, None) => {
+                refuse("--format tokens needs -o FILE: the file ends with a list of its documents")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn create_output(&self) -> Result<Output> {
+        Output::create(self.output.as_deref())
+    }
+}
+
+fn encode(global: &Global, args: &EncodeArgs, job: &Job<'_>, source: &Source) -> Result<()> {
+    let mut writer = IdWriter::new(args.format, args.create_output()?)?;
+    let begin = || (Vec::new(), FormattedIds::new(args.format));
+    job.run(
+        (global, "encode"),
+        source,
+        begin,
+        |encoder, record, (ids, formatted)| {
+            ids.clear();
+            record.encode(encoder, ids)?;
+            formatted.push(ids, record.starts);
+            Ok(())
+        },
+        |(_, formatted)| {
+            writer.write(&formatted)?;
+            if source.is_live() {
+                writer.flush()
+            } else {
+                Ok(())
+            }
+        },
+    )?;
+    writer.finish()
+}
+
+fn encode_stream(global: &Global, job: &Job<'_>, source: &Source, path: &PathBuf) -> Result<()> {
+    let mut writer = TokenStreamWriter::create(path, job.tokenizer)?;
+    job.run(
+        (global, "encode"),
+        source,
+        Vec::new,
+        |encoder, record, parts| {
+            let mut ids = Vec::new();
+            record.encode(encoder, &mut ids)?;
+            parts.push((record.starts, record.text.len() as u64, ids));
+            Ok(())
+        },
+        |parts| {
+            parts.into_iter().try_for_each(|(starts, bytes, ids)| {
+                if starts {
+                    writer.start_document();
+                }
+                writer.append(&ids, bytes)
+            })
+        },
+    )?;
+    writer.finish()
+}
+
+fn encode_offsets(
     global: &Global,
     args: &EncodeArgs,
-    tokenizer: &Tokenizer,
-    corpus: &Corpus,
-    mut sink: impl FnMut(&[u8]) -> Result<()>,
-    writer: &mut IdWriter,
+    job: &Job<'_>,
+    source: &Source,
+    unit: OffsetUnit,
 ) -> Result<()> {
-    let threads = global.threads();
-    let progress = Progress::new("encode", corpus.bytes(), "bytes");
-    let cuts = if args.lines { Cuts::LINES } else { Cuts::WORDS };
-    let mut chunks = corpus.chunks_at(CHUNK_LEN, cuts).into_iter();
-    sink(writer.start())?;
-    loop {
-        let group: Vec<Chunk<'_>> = chunks.by_ref().take(4 * threads).collect();
-        if group.is_empty() {
-            break;
-        }
-        let encoded = map_chunks(threads, group, &progress, |chunk| {
-            Ok(encode_chunk(tokenizer, &chunk, args.lines))
-        })?;
-        for (ids, starts_record) in encoded.iter().flatten() {
-            sink(writer.piece(ids, *starts_record))?;
-        }
-    }
-    progress.finish();
-    sink(writer.end())
+    let mut writer = OffsetWriter::new(args.create_output()?, global.json);
+    job.run(
+        (global, "encode"),
+        source,
+        Vec::new,
+        |encoder, record, parts| {
+            let (ids, ranges) = record.encode_with_offsets(encoder)?;
+            parts.push(TokenPlaces::new(record, ids, ranges, unit));
+            Ok(())
+        },
+        |parts| {
+            parts.iter().try_for_each(|places| writer.write(places))?;
+            if source.is_live() {
+                writer.flush()
+            } else {
+                Ok(())
+            }
+        },
+    )?;
+    writer.finish()
 }
 
-/// Ids of each record, or part of one, and whether it starts the record.
-fn encode_chunk(tokenizer: &Tokenizer, chunk: &Chunk<'_>, lines: bool) -> Vec<(Vec<u32>, bool)> {
-    let mut encoder = tokenizer.encoder();
-    let mut encode = |text: &[u8], starts| {
-        let mut ids = Vec::new();
-        encoder.encode_into(text, &mut ids);
-        (ids, starts)
-    };
-    let mut records = Vec::new();
-    for (text, starts) in chunk.pieces() {
-        match lines {
-            true => records.extend(
-                text.split_inclusive(|byte| *byte == b'\n')
-                    .map(|line| encode(line.strip_suffix(b"\n").unwrap_or(line), true)),
-            ),
-            false => records.push(encode(text, starts)),
-        }
-    }
-    records
+fn view(global: &Global, args: &EncodeArgs, job: &Job<'_>, source: &Source) -> Result<()> {
+    let mut output = args.create_output()?;
+    let mut view = View::new(args.output.is_none(), args.ids);
+    job.run(
+        (global, "encode"),
+        source,
+        Vec::new,
+        |encoder, record, parts| {
+            let mut ids = Vec::new();
+            record.encode(encoder, &mut ids)?;
+            parts.push((record.starts, ids));
+            Ok(())
+        },
+        |parts| {
+            for (starts, ids) in parts {
+                output.write(view.record(job.tokenizer, &ids, starts).as_bytes())?;
+            }
+            if source.is_live() {
+                output.flush()
+            } else {
+                Ok(())
+            }
+        },
+    )?;
+    output.write(view.end().as_bytes())?;
+    output.finish()
 }

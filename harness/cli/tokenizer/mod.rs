@@ -1,14 +1,21 @@
 //! `barelm tokenizer`: train, encode, decode, inspect, convert.
 
+mod chunks;
 mod convert;
+mod count;
 mod decode;
 mod encode;
+mod format;
+mod ids;
 mod inspect;
+mod offsets;
+mod output;
 mod train;
+mod view;
 
 use super::Global;
 use crate::Result;
-use crate::tokenizer::{HarnessPattern, LoadOptions, Tokenizer};
+use crate::tokenizer::{EncodeOptions, HarnessPattern, LoadOptions, SpecialSet, Tokenizer};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -18,6 +25,8 @@ pub(super) enum TokenizerCommand {
     Train(train::TrainArgs),
     /// Text to token ids
     Encode(encode::EncodeArgs),
+    /// How many tokens texts have
+    Count(count::CountArgs),
     /// Token ids to text
     Decode(decode::DecodeArgs),
     /// What a tokenizer holds
@@ -37,10 +46,41 @@ pub(super) struct Model {
     pattern: Option<String>,
 }
 
+/// Which special tokens a text may have.
+#[derive(Args)]
+struct EncodeRules {
+    /// Special tokens that become their ids: all, none, or a name; may be repeated. Any other one
+    /// in the text is an error
+    #[arg(long, value_name = "NAME")]
+    allow_special: Vec<String>,
+    /// Special tokens that are not allowed are ordinary text, no error
+    #[arg(long)]
+    ordinary: bool,
+}
+
+impl EncodeRules {
+    fn options(&self) -> EncodeOptions {
+        let has = |word: &str| self.allow_special.iter().any(|name| name == word);
+        let names = self.allow_special.iter().filter(|name| *name != "none");
+        EncodeOptions {
+            allowed: match has("all") {
+                true => SpecialSet::All,
+                false => SpecialSet::Names(names.cloned().collect()),
+            },
+            disallowed: match self.ordinary {
+                true => SpecialSet::None,
+                false => SpecialSet::All,
+            },
+            dropout: None,
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, command: TokenizerCommand) -> Result<()> {
     match command {
         TokenizerCommand::Train(args) => train::run(global, &args),
         TokenizerCommand::Encode(args) => encode::run(global, &args),
+        TokenizerCommand::Count(args) => count::run(global, &args),
         TokenizerCommand::Decode(args) => decode::run(&args),
         TokenizerCommand::Inspect(args) => inspect::run(global, &args),
         TokenizerCommand::Convert(args) => convert::run(&args),
