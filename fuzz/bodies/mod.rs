@@ -5,17 +5,20 @@ mod encoding;
 mod files;
 mod naive;
 mod pretokens;
+mod streams;
 mod training;
 
 /// What a target does to its input.
 pub type Body = fn(&[u8]);
 
 /// A body by the name of its target.
-pub const BODIES: [(&str, Body); 9] = [
+pub const BODIES: [(&str, Body); 11] = [
     ("tokenizer_round_trip", encoding::round_trip),
     ("encoder_against_naive", encoding::against_naive),
     ("kernel_against_harness", encoding::kernel_against_harness),
     ("pretokens_against_regex", pretokens::against_regex),
+    ("encoder_stream", streams::encoder_stream),
+    ("decoder_stream", streams::decoder_stream),
     ("trainer_against_naive", training::against_naive),
     ("tokenizer_files", files::tokenizer_files),
     ("flat_tables", files::flat_tables),
