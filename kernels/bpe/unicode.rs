@@ -60,15 +60,22 @@ pub const ASCII: [Set; 256] = {
 /// ```
 #[inline]
 pub const fn class_of(code_point: u32) -> Set {
+    1 << class_index(code_point)
+}
+
+/// Which bit of a [`Set`] is the class of a code point.
+#[inline(always)]
+pub(super) const fn class_index(code_point: u32) -> u32 {
     let block = (code_point >> BLOCK_BITS) as usize;
     if block >= INDEX.len() {
         // Past the index only the variation selectors are assigned a class of their own.
         let selector = code_point >= 0xE0100 && code_point <= 0xE01EF;
-        return if selector { MARK } else { OTHER };
+        let class = if selector { MARK } else { OTHER };
+        return class.trailing_zeros();
     }
     // In range for any index, as the compiler sees: `BLOCKS` has room for 256 blocks.
     let word = INDEX[block] as usize * BLOCK_WORDS + (code_point as usize >> 4) % BLOCK_WORDS;
-    1 << (BLOCKS[word] >> (code_point % 16 * 4) & 7)
+    (BLOCKS[word] >> (code_point % 16 * 4) & 7) as u32
 }
 
 /// The class and the length in bytes of the character at `at`; `(0, 0)` at the end of the text.

@@ -4,9 +4,9 @@
 use super::{BYTES, Kernel, LANES, Simd};
 use core::arch::x86_64::*;
 
-cpufeatures::new!(features, "avx2", "fma", "bmi1");
+cpufeatures::new!(features, "avx2", "fma", "bmi1", "bmi2", "popcnt");
 
-/// Proof that this processor has AVX2 and FMA (and BMI1).
+/// Proof that this processor has AVX2 and FMA (and BMI and POPCNT).
 #[derive(Clone, Copy, Debug)]
 pub struct Avx2(());
 
@@ -24,7 +24,7 @@ impl Avx2 {
     /// Runs the kernel, compiled with these instructions.
     #[inline(always)]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx2,fma,bmi1")]
+        #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt")]
         fn enabled<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -43,7 +43,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         #[inline(never)]
-        #[target_feature(enable = "avx2,fma,bmi1")]
+        #[target_feature(enable = "avx2,fma,bmi1,bmi2,popcnt")]
         fn outlined<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
             kernel.run(simd)
         }

@@ -4,9 +4,11 @@
 use super::{BYTES, Kernel, LANES, Simd};
 use core::arch::x86_64::*;
 
-cpufeatures::new!(features, "avx512f", "avx512bw", "avx2", "fma", "bmi1");
+cpufeatures::new!(
+    features, "avx512f", "avx512bw", "avx2", "fma", "bmi1", "bmi2", "popcnt"
+);
 
-/// Proof that this processor has AVX-512 F and BW (and AVX2, FMA and BMI1).
+/// Proof that this processor has AVX-512 F and BW (and AVX2, FMA, BMI and POPCNT).
 #[derive(Clone, Copy, Debug)]
 pub struct Avx512(());
 
@@ -20,7 +22,7 @@ impl Avx512 {
     /// Runs the kernel, compiled with these instructions.
     #[inline(always)]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx2,fma,bmi1")]
+        #[target_feature(enable = "avx512f,avx512bw,avx2,fma,bmi1,bmi2,popcnt")]
         fn enabled<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -45,7 +47,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn call<K: Kernel>(self, kernel: K) -> K::Output {
         #[inline(never)]
-        #[target_feature(enable = "avx512f,avx512bw,avx2,fma,bmi1")]
+        #[target_feature(enable = "avx512f,avx512bw,avx2,fma,bmi1,bmi2,popcnt")]
         fn outlined<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }

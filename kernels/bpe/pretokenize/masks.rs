@@ -1,6 +1,7 @@
 //! Which bytes of a window belong to characters of which class: one bit a byte.
 
-use crate::bpe::unicode::{BLANK, CASELESS, LOWER, MARK, NEWLINE, NUMBER, Set, UPPER, class_at};
+use super::long::{LongCharacters, all_bytes};
+use crate::bpe::unicode::{BLANK, CASELESS, LOWER, MARK, NUMBER, UPPER};
 use crate::simd::{BYTES, Simd};
 
 /// Bit `i` of each mask is about byte `i` of the window. All bytes of a character are marked.
@@ -25,52 +26,64 @@ pub(super) struct Masks {
     pub(super) slash: u64,
 }
 
+/// The bytes of a window.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes<S: Simd> {
+    simd: S,
+    bytes: S::Bytes,
+}
+
+impl<S: Simd> Bytes<S> {
+    #[inline(always)]
+    pub(super) fn new(simd: S, window: &[u8; BYTES]) -> Self {
+        let bytes = simd.load_bytes(window);
+        Self { simd, bytes }
+    }
+
+    /// Where a byte is one of `low` to `high`.
+    #[inline(always)]
+    pub(super) fn between(self, low: u8, high: u8) -> u64 {
+        self.simd.bytes_between(self.bytes, low, high)
+    }
+
+    /// Where a byte is `byte`.
+    #[inline(always)]
+    pub(super) fn equal(self, byte: u8) -> u64 {
+        self.between(byte, byte)
+    }
+}
+
 impl Masks {
     /// The ASCII characters of a window; bytes of others are in `long` alone.
     #[inline(always)]
-    pub(super) fn ascii<S: Simd>(simd: S, window: &[u8; BYTES], valid: u64) -> Self {
-        let window = simd.load_bytes(window);
-        let between = |low, high| simd.bytes_between(window, low, high);
-        let newline = between(b'\n', b'\n') | between(b'\r', b'\r');
-        let space = between(b' ', b' ');
+    pub(super) fn ascii<S: Simd>(bytes: Bytes<S>, valid: u64) -> Self {
+        let newline = bytes.equal(b'\n') | bytes.equal(b'\r');
+        let space = bytes.equal(b' ');
         Self {
-            upper: between(b'A', b'Z'),
-            lower: between(b'a', b'z'),
-            number: between(b'0', b'9'),
-            blank: (between(b'\t', b'\r') & !newline) | space,
+            upper: bytes.between(b'A', b'Z'),
+            lower: bytes.between(b'a', b'z'),
+            number: bytes.between(b'0', b'9'),
+            blank: (bytes.between(b'\t', b'\r') & !newline) | space,
             newline,
             valid,
-            long: between(0x80, 0xFF),
+            long: bytes.between(0x80, 0xFF),
             space,
-            apostrophe: between(b'\'', b'\''),
-            slash: between(b'/', b'/'),
+            apostrophe: bytes.equal(b'\''),
+            slash: bytes.equal(b'/'),
             ..Self::default()
         }
     }
 
-    /// With the characters that are not ASCII; the window is at `at` in the text.
+    /// With the characters that are not ASCII.
     #[inline(always)]
-    pub(super) fn with_long<S: Simd>(
-        self,
-        simd: S,
-        window: &[u8; BYTES],
-        text: &[u8],
-        at: usize,
-    ) -> Self {
-        let ideographs = ideographs(simd, window);
-        let all = ideographs | ideographs << 1 | ideographs << 2;
-        let mut long = LongCharacters::new(text, at, self.long & !all);
-        long.classes[CASELESS.trailing_zeros() as usize] |= all;
-        long.inner |= all & !ideographs;
-        let of = |class: Set| long.classes[class.trailing_zeros() as usize % 8];
+    pub(super) fn with(self, long: &LongCharacters) -> Self {
         Self {
-            upper: self.upper | of(UPPER),
-            lower: self.lower | of(LOWER),
-            caseless: of(CASELESS),
-            mark: of(MARK),
-            number: self.number | of(NUMBER),
-            blank: self.blank | of(BLANK),
-            newline: self.newline | of(NEWLINE),
+            upper: self.upper | long.of(UPPER),
+            lower: self.lower | long.of(LOWER),
+            caseless: long.of(CASELESS),
+            mark: long.of(MARK),
+            number: self.number | long.of(NUMBER),
+            blank: self.blank | long.of(BLANK),
             inner: long.inner,
             ..self
         }
@@ -105,48 +118,6 @@ impl Masks {
     /// All bytes of the characters whose first bytes are given.
     #[inline(always)]
     pub(super) fn all_bytes(&self, first: u64) -> u64 {
-        let two = first | (first << 1 & self.inner);
-        let three = two | (two << 1 & self.inner);
-        three | (three << 1 & self.inner)
-    }
-}
-
-/// First bytes of the ideographs from U+4000 to U+9FFF and of Hangul from U+B000 to U+CFFF, as far
-/// as they are whole in the window: most of Chinese and much of Korean, all letters without case.
-#[inline(always)]
-fn ideographs<S: Simd>(simd: S, window: &[u8; BYTES]) -> u64 {
-    let window = simd.load_bytes(window);
-    let between = |low, high| simd.bytes_between(window, low, high);
-    // All but the hexagrams, U+4DC0 to U+4DFF.
-    let hexagrams = between(0xE4, 0xE4) & (between(0xB7, 0xB7) >> 1);
-    let first = (between(0xE4, 0xE9) | between(0xEB, 0xEC)) & !hexagrams;
-    let next = between(0x80, 0xBF);
-    first & (next >> 1) & (next >> 2)
-}
-
-/// Masks of the characters that are not ASCII.
-struct LongCharacters {
-    /// One mask for each bit of a [`Set`].
-    classes: [u64; 8],
-    inner: u64,
-}
-
-impl LongCharacters {
-    /// Looks up the characters at the bits of `rest`, which are all bytes that are not ASCII.
-    #[inline(never)]
-    fn new(text: &[u8], at: usize, mut rest: u64) -> Self {
-        let mut long = Self {
-            classes: [0; 8],
-            inner: 0,
-        };
-        while rest != 0 {
-            let i = rest.trailing_zeros();
-            let (class, len) = class_at(text, at + i as usize);
-            let bytes = ((1 << len) - 1) << i;
-            long.classes[class.trailing_zeros() as usize % 8] |= bytes;
-            long.inner |= bytes & (bytes << 1);
-            rest &= !bytes;
-        }
-        long
+        all_bytes(first, self.inner)
     }
 }

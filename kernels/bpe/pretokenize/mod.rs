@@ -10,6 +10,7 @@
 //! A byte that is not part of well-formed UTF-8 counts as a character that is neither letter nor
 //! number nor white space, so any bytes have pieces.
 
+mod long;
 mod masks;
 mod patterns;
 mod pieces;

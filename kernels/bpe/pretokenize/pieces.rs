@@ -100,7 +100,7 @@ impl<'a> Pieces<'a> {
             Pattern::Gpt2 => patterns::gpt2(self.text, at),
             Pattern::Cl100k => patterns::cl100k(self.text, at),
             Pattern::O200k => patterns::o200k(self.text, at),
-            Pattern::Whitespace => scan::run(self.text, at, !SPACE),
+            Pattern::Whitespace => scan::word(self.text, at),
         };
         at..self.at
     }

@@ -19,6 +19,20 @@ pub(super) fn run(text: &[u8], mut at: usize, set: Set) -> usize {
     at
 }
 
+/// End of the word that starts at `at`: `run(text, at, !SPACE)`, without decoding what cannot be
+/// white space.
+#[inline]
+pub(super) fn word(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or(&[]);
+    // First bytes of all white space: U+0085, U+00A0, U+1680, U+2000 to U+205F, U+3000.
+    let white = |(i, byte): (usize, &u8)| {
+        matches!(byte, b'\t'..=b'\r' | b' ' | 0xC2 | 0xE1..=0xE3)
+            && class_at(text, at + i).0 & SPACE != 0
+    };
+    let mut bytes = rest.iter().enumerate();
+    at + bytes.position(white).unwrap_or(rest.len())
+}
+
 /// End of the run of at most `most` characters of `set` that starts at `at`.
 #[inline]
 pub(super) fn short_run(text: &[u8], mut at: usize, set: Set, most: usize) -> usize {

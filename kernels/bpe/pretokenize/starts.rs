@@ -116,11 +116,11 @@ impl Rules for O200k {
         let prefix = m.all_bytes(symbols) & (letter >> 1);
         let words = (first(letter) & !((m.blank | prefix) << 1)) | (m.upper & (m.lower << 1));
         let white = m.blank | newline;
-        let blanks = last(white) & m.blank & !(1 << (window.len - 1));
+        let blanks = last(white) & m.blank & !window.last();
         let starts = symbols | words | groups_of_three(m.number);
         let starts = with_contractions(starts, m.apostrophe & (letter << 1), window);
         let starts = starts | lines(m, newline) | first(white) | m.first_bytes(blanks);
-        let starts = match window.reaches_end() {
+        let starts = match window.is_last() {
             true => starts | window.end(),
             false => window.without_last_white(starts, white),
         };

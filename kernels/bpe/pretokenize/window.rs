@@ -25,7 +25,8 @@
 //! second piece starts (its first piece is long), or in which a rule meets a character that it
 //! does not express, is left to the scanner of [`super::patterns`], for one piece.
 
-use super::masks::Masks;
+use super::long::{self, LongCharacters};
+use super::masks::{Bytes, Masks};
 use super::starts::Rules;
 use crate::simd::{BYTES, Kernel, Simd};
 use core::marker::PhantomData;
@@ -38,8 +39,10 @@ const AHEAD: usize = 1024;
 pub(super) struct Window<'a> {
     pub(super) text: &'a [u8],
     pub(super) at: usize,
-    /// How many of its bytes are text.
-    pub(super) len: u32,
+    /// How many of its bytes count.
+    len: u32,
+    /// Whether the text ends behind them.
+    is_last: bool,
 }
 
 /// Where pieces end in the window at `at`, which is not the end of the text: bit `i` stands for
@@ -56,9 +59,13 @@ pub(super) fn cuts<S: Simd, R: Rules>(simd: S, text: &[u8], at: usize) -> u64 {
             (&padded, rest.len())
         }
     };
-    let len = len as u32;
-    let window = Window { text, at, len };
-    let masks = Masks::ascii(simd, bytes, window.valid());
+    let window = Window {
+        text,
+        at,
+        len: len as u32,
+        is_last: len < BYTES,
+    };
+    let masks = Masks::ascii(Bytes::new(simd, bytes), window.valid());
     if masks.long == 0 {
         return R::cuts(&masks, window);
     }
@@ -82,34 +89,39 @@ impl<R: Rules> Kernel for LongCuts<'_, R> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> u64 {
-        let Window { text, at, .. } = self.window;
-        let ascii = Masks::ascii(simd, self.bytes, self.window.valid());
-        let masks = ascii.with_long(simd, self.bytes, text, at);
-        R::cuts(&masks, self.window)
+        let (mut window, bytes) = (self.window, Bytes::new(simd, self.bytes));
+        if !window.is_last {
+            window.len = long::unfinished(bytes).trailing_zeros();
+        }
+        let masks = Masks::ascii(bytes, window.valid());
+        let masks = masks.with(&LongCharacters::new(bytes, self.bytes));
+        R::cuts(&masks, window) & (window.valid() | window.end())
     }
 }
 
 impl Window<'_> {
-    /// One bit for each byte of text.
+    /// One bit for each byte that counts.
     #[inline(always)]
     fn valid(self) -> u64 {
-        if self.reaches_end() {
-            (1 << self.len) - 1
-        } else {
-            u64::MAX
-        }
+        u64::MAX >> (BYTES as u32 - self.len)
     }
 
-    /// Whether the end of the text is inside the window.
+    /// The last of those bits.
     #[inline(always)]
-    pub(super) fn reaches_end(self) -> bool {
-        (self.len as usize) < BYTES
+    pub(super) fn last(self) -> u64 {
+        1 << (self.len - 1)
+    }
+
+    /// Whether the text ends inside the window.
+    #[inline(always)]
+    pub(super) fn is_last(self) -> bool {
+        self.is_last
     }
 
     /// The bit at the end of the text, if that is inside the window.
     #[inline(always)]
     pub(super) fn end(self) -> u64 {
-        if self.reaches_end() { 1 << self.len } else { 0 }
+        if self.is_last { 1 << self.len } else { 0 }
     }
 
     /// Without the cuts inside a run of white space that touches the edge of the window.

@@ -154,6 +154,32 @@ fn every_byte_behind_every_byte_is_cut_as_by_the_naive_scanner() {
 }
 
 #[test]
+fn every_character_is_cut_as_by_the_naive_scanner() {
+    // Each among neighbours that tell its class, and somewhere else in its window.
+    let mut text = String::new();
+    for (i, c) in ('\0'..=char::MAX).enumerate() {
+        text += ["x", "x-", "xY", "x "][i / 7 % 4];
+        text.extend([c, 'Y', 'z']);
+    }
+    on_every_backend(|backend| assert_same_as_naive(backend, text.as_bytes()));
+}
+
+#[test]
+fn broken_utf8_is_cut_as_by_the_naive_scanner() {
+    // The ends of all ranges of Unicode's table 3-7.
+    let pool =
+        b"\x80\x8F\x90\x9F\xA0\xBF\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF4\xF5\xFFaB ";
+    on_every_backend(|backend| {
+        let mut rng = Rng::new(31);
+        let mut byte = || pool[rng.below(pool.len() as u64) as usize];
+        for len in 0..20_000 {
+            let text: Vec<u8> = (0..len % 150).map(|_| byte()).collect();
+            assert_same_as_naive(backend, &text);
+        }
+    });
+}
+
+#[test]
 fn runs_of_any_length_are_cut_as_by_the_naive_scanner() {
     on_every_backend(|backend| {
         for piece in DENSE {
