@@ -23,7 +23,7 @@ pub(crate) const CHARS: [char; 256] = {
 
 /// The bytes of a token that is written in such characters; `None` if one is no such character.
 pub(crate) fn to_bytes(text: &str) -> Option<Vec<u8>> {
-    text.chars().map(byte_of).collect()
+    text.chars().map(|c| byte_of(u32::from(c))).collect()
 }
 
 /// A token's bytes as characters.
@@ -31,25 +31,22 @@ pub(crate) fn to_text(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| CHARS[*byte as usize]).collect()
 }
 
-fn byte_of(c: char) -> Option<u8> {
-    const FIRST_OTHER: u32 = 256;
-    // The bytes that are not printable, in order.
-    const OTHERS: [u8; 68] = {
-        let mut others = [0; 68];
-        let (mut byte, mut count) = (0, 0);
+/// The byte of a character, given by its code point.
+#[inline]
+pub(crate) fn byte_of(code: u32) -> Option<u8> {
+    const LEN: usize = 0x144;
+    // One more than the byte of each code point; 0 where there is none.
+    const BYTES: [u16; LEN] = {
+        let mut bytes = [0; LEN];
+        let mut byte = 0;
         while byte < 256 {
-            if CHARS[byte] as u32 >= FIRST_OTHER {
-                others[count] = byte as u8;
-                count += 1;
-            }
+            bytes[CHARS[byte] as usize] = byte as u16 + 1;
             byte += 1;
         }
-        others
+        bytes
     };
-    match u32::from(c) {
-        code if code >= FIRST_OTHER => OTHERS.get((code - FIRST_OTHER) as usize).copied(),
-        code => (CHARS[code as usize] == c).then_some(code as u8),
-    }
+    let byte = BYTES.get(code as usize)?.checked_sub(1)?;
+    Some(byte as u8)
 }
 
 #[cfg(test)]

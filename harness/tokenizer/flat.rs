@@ -1,7 +1,8 @@
 //! Builds the flat tables that the kernels' tokenizer reads, from a vocabulary.
 
-use super::lexicon::{Lexicon, TokenBytes};
+use super::lexicon::{Lexicon, Merges, TokenBytes};
 use super::merges::{self, ByLength, LongSpeller};
+use super::names::Names;
 use barelm_kernels::bpe::sections::{self, Tables};
 use barelm_kernels::bpe::table::{
     EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_bytes, insert_pair, slots_for,
@@ -12,11 +13,11 @@ use barelm_kernels::bpe::{MergeRule, TokenizerRef};
 #[derive(Clone, Debug)]
 pub(super) struct FlatTables {
     head: [u32; sections::HEAD_LEN],
-    tokens: TokenBytes,
+    pub(super) tokens: TokenBytes,
     bytes: Vec<u32>,
     pairs: Vec<PairSlot>,
     hashes: Vec<u32>,
-    specials: Vec<u32>,
+    pub(super) specials: Vec<u32>,
     regex: Vec<u8>,
 }
 
@@ -29,6 +30,9 @@ impl FlatTables {
         match lexicon.rule {
             MergeRule::PairRank => flat.fill_ranked_pairs(&ids, &lexicon)?,
             MergeRule::BytesRank => flat.head[2] = flat.fill_pairs_from_ranks(&ids)?,
+        }
+        if let (MergeRule::BytesRank, Merges::Parts(parts)) = (lexicon.rule, &lexicon.merges) {
+            Names::new(&flat, &lexicon.specials).agree_with_ranks(parts)?;
         }
         debug_assert_eq!(flat.tables().check(), Ok(()));
         debug_assert_eq!(flat.tables().check_slots(), Ok(()));
@@ -64,7 +68,7 @@ impl FlatTables {
         Ok(flat)
     }
 
-    fn tokenizer(&self) -> TokenizerRef<'_> {
+    pub(super) fn tokenizer(&self) -> TokenizerRef<'_> {
         TokenizerRef::from_tables(self.tables())
     }
 
@@ -146,25 +150,11 @@ impl FlatTables {
     }
 
     fn ranked_pairs(&self, lexicon: &Lexicon) -> Result<Vec<PairSlot>, String> {
-        let names = Names::new(self, &lexicon.specials);
-        let mut pairs = Vec::with_capacity(lexicon.merges.len());
-        let mut whole = Vec::new();
-        for (rank, (left, right)) in (0u32..).zip(&lexicon.merges) {
-            whole.clear();
-            for part in [*left, *right] {
-                let token = self.tokens.get(part);
-                if token.is_empty() {
-                    return Err(format!("a merge names token {part}, which does not exist"));
-                }
-                whole.extend_from_slice(token);
-            }
-            let id = names.id(&whole).ok_or_else(|| {
-                let token = String::from_utf8_lossy(&whole);
-                format!("merge {rank} gives {token:?}, which is no token")
-            })?;
-            pairs.push([*left, *right, rank, id]);
+        let mut names = Names::new(self, &lexicon.specials);
+        match &lexicon.merges {
+            Merges::Ids(merges) => names.pairs_of_ids(merges),
+            Merges::Parts(parts) => names.pairs_of_parts(parts),
         }
-        Ok(pairs)
     }
 
     /// Builds the table of pairs with room for `len`, larger until no probe is long; returns the
@@ -206,26 +196,4 @@ fn grow(mut slots: usize, mut fill: impl FnMut(usize) -> Option<u32>) -> Result<
 /// The longest of the probes, if none failed.
 fn longest(mut probes: impl Iterator<Item = Option<u32>>) -> Option<u32> {
     probes.try_fold(1, |longest, probe| Some(longest.max(probe?)))
-}
-
-/// Ids by bytes, special tokens included; where a special and an ordinary token share theirs, that
-/// of the ordinary one.
-struct Names<'t> {
-    tokenizer: TokenizerRef<'t>,
-    specials: std::collections::HashMap<&'t [u8], u32>,
-}
-
-impl<'t> Names<'t> {
-    fn new(flat: &'t FlatTables, specials: &'t [(String, u32)]) -> Self {
-        let entry = |(name, id): &'t (String, u32)| (name.as_bytes(), *id);
-        Self {
-            tokenizer: flat.tokenizer(),
-            specials: specials.iter().map(entry).collect(),
-        }
-    }
-
-    fn id(&self, bytes: &[u8]) -> Option<u32> {
-        let ordinary = self.tokenizer.token_id(bytes);
-        ordinary.or_else(|| self.specials.get(bytes).copied())
-    }
 }

@@ -1,42 +1,49 @@
 //! GPT-2's pair of files: `vocab.json` (token to id) and `merges.txt` (a merge a line).
 
+use super::json::cursor::Cursor;
+use super::json::names::Vocab;
+use super::lexicon::{Lexicon, Merges};
 use super::load::LoadOptions;
-use super::{HarnessPattern, MergeRule, Pattern, Vocabulary, byte_chars};
+use super::{HarnessPattern, MergeRule, Pattern, byte_chars};
+use crate::fold_hash::HashMap;
 use crate::{Error, Result};
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const VOCAB: &str = "vocab.json";
 const MERGES: &str = "merges.txt";
 
-/// Whether a JSON file is a plain map from tokens to ids.
+/// Whether a JSON file is a map from tokens to ids, by its first member.
 pub(super) fn is_vocab(content: &[u8]) -> bool {
-    let map = serde_json::from_slice::<HashMap<String, u32>>(content);
-    map.is_ok_and(|map| !map.is_empty())
+    let mut cursor = Cursor::new(content);
+    let first = cursor.expect(b'{').and_then(|()| cursor.string());
+    let first = first.and_then(|_| cursor.expect(b':'));
+    first.is_ok() && cursor.peek().is_some_and(|byte| byte.is_ascii_digit())
 }
 
 /// Reads both files, given the path of either.
-pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Vocabulary> {
+pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Lexicon> {
     let (vocab_path, merges_path) = both(path)?;
-    let vocab = std::fs::read(&vocab_path).map_err(Error::io(&vocab_path))?;
-    let vocab: HashMap<String, u32> = serde_json::from_slice(&vocab)
-        .map_err(|e| Error::data(&vocab_path, format!("not a map from tokens to ids: {e}")))?;
+    let content = std::fs::read(&vocab_path).map_err(Error::io(&vocab_path))?;
+    let mut cursor = Cursor::new(&content);
+    let vocab = Vocab::read(&mut cursor).map_err(|bad| {
+        let message = format!("not a map from tokens to ids: {}", bad.message);
+        Error::data_at(&vocab_path, bad.at as u64, message)
+    })?;
+    if cursor.peek().is_some() {
+        let message = "something stands behind the map from tokens to ids";
+        return Err(Error::data_at(&vocab_path, cursor.at() as u64, message));
+    }
     let merges = std::fs::read_to_string(&merges_path).map_err(Error::io(&merges_path))?;
     let merges = parse_merges(&merges_path, &merges, &vocab)?;
     let pattern = options.pattern.clone();
-    let mut vocabulary = Vocabulary {
-        tokens: Vec::new(),
-        merges,
-        specials: Vec::new(),
-        pattern: pattern.unwrap_or(HarnessPattern::Known(Pattern::Gpt2)),
-        rule: MergeRule::PairRank,
-    };
-    fill_tokens(&mut vocabulary, vocab).map_err(|message| Error::data(&vocab_path, message))?;
-    Ok(vocabulary)
+    let pattern = pattern.unwrap_or(HarnessPattern::Known(Pattern::Gpt2));
+    let lexicon = lexicon(vocab, &content, merges, pattern);
+    lexicon.map_err(|message| Error::data(&vocab_path, message))
 }
 
 /// Either file's name with its last part replaced: `gpt2-vocab.json` goes with `gpt2-merges.txt`.
-fn both(path: &Path) -> Result<(PathBuf, PathBuf)> {
+pub(super) fn both(path: &Path) -> Result<(PathBuf, PathBuf)> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let sibling = |suffix, other| {
         let stem = name.strip_suffix(suffix)?;
@@ -52,7 +59,9 @@ fn both(path: &Path) -> Result<(PathBuf, PathBuf)> {
     Ok((vocab, path.into()))
 }
 
-fn parse_merges(path: &Path, text: &str, vocab: &HashMap<String, u32>) -> Result<Vec<(u32, u32)>> {
+fn parse_merges(path: &Path, text: &str, vocab: &Vocab) -> Result<Vec<(u32, u32)>> {
+    let ids: HashMap<&[u8], u32> = vocab.iter().map(|(_, id, token)| (token, id)).collect();
+    let id = |name: &str| ids.get(&byte_chars::to_bytes(name)?[..]).copied();
     let mut merges = Vec::new();
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -62,7 +71,6 @@ fn parse_merges(path: &Path, text: &str, vocab: &HashMap<String, u32>) -> Result
         if line.is_empty() || line.starts_with("#version") {
             continue;
         }
-        let id = |token: &str| vocab.get(token).copied();
         let pair = line
             .split_once(' ')
             .and_then(|(l, r)| Some((id(l)?, id(r)?)));
@@ -72,32 +80,55 @@ fn parse_merges(path: &Path, text: &str, vocab: &HashMap<String, u32>) -> Result
     Ok(merges)
 }
 
-/// Sorts the tokens by id. One of several characters that no merge gives is special.
-fn fill_tokens(
-    vocabulary: &mut Vocabulary,
-    vocab: HashMap<String, u32>,
-) -> std::result::Result<(), String> {
-    let mut names = vec![""; vocab.len()];
-    for (name, id) in &vocab {
-        let slot = names.get_mut(*id as usize);
-        let slot = slot.filter(|slot| slot.is_empty());
-        *slot.ok_or_else(|| format!("the ids are not 0 to {}: see {id}", vocab.len() - 1))? = name;
+/// Tokens by id. One of several characters that no merge gives is special: its name is text.
+fn lexicon(
+    vocab: Vocab,
+    content: &[u8],
+    merges: Vec<(u32, u32)>,
+    pattern: HarnessPattern,
+) -> std::result::Result<Lexicon, String> {
+    let highest = vocab.highest();
+    if highest.map_or(0, |id| id as usize + 1) != vocab.len() {
+        let last = vocab.len().saturating_sub(1);
+        return Err(format!(
+            "the ids are not 0 to {last}: see {}",
+            highest.unwrap_or(0)
+        ));
     }
-    let merged: HashSet<String> = vocabulary
-        .merges
-        .iter()
-        .map(|(left, right)| [names[*left as usize], names[*right as usize]].concat())
-        .collect();
-    for (id, name) in (0u32..).zip(&names) {
-        if name.chars().count() > 1 && !merged.contains(*name) {
-            vocabulary.specials.push((name.to_string(), id));
-            vocabulary.tokens.push(name.as_bytes().to_vec());
-        } else {
-            let bytes = byte_chars::to_bytes(name);
-            vocabulary
-                .tokens
-                .push(bytes.ok_or_else(|| format!("token {name:?} is no bytes"))?);
+    let specials = specials(&vocab, content, &merges)?;
+    let names: BTreeMap<u32, &[u8]> = specials.iter().map(|(n, id)| (*id, n.as_bytes())).collect();
+    Ok(Lexicon {
+        tokens: vocab.into_tokens()?.replaced(&names),
+        merges: Merges::Ids(merges),
+        specials,
+        pattern,
+        rule: MergeRule::PairRank,
+    })
+}
+
+fn specials(
+    vocab: &Vocab,
+    content: &[u8],
+    merges: &[(u32, u32)],
+) -> std::result::Result<Vec<(String, u32)>, String> {
+    let mut tokens = vec![&b""[..]; vocab.len()];
+    for (_, id, token) in vocab.iter() {
+        tokens[id as usize] = token;
+    }
+    let whole = |(l, r): &(u32, u32)| [tokens[*l as usize], tokens[*r as usize]].concat();
+    let merged: HashMap<Vec<u8>, ()> = merges.iter().map(|pair| (whole(pair), ())).collect();
+    let mut specials = Vec::new();
+    for (place, id, token) in vocab.iter() {
+        let odd = vocab.is_odd(place);
+        if !odd && (token.len() < 2 || merged.contains_key(token)) {
+            continue;
         }
+        let name = vocab.name(place, content).unwrap_or_default();
+        if odd && name.chars().count() < 2 {
+            return Err(format!("token {name:?} is no bytes"));
+        }
+        specials.push((name, id));
     }
-    Ok(())
+    specials.sort_unstable_by_key(|(_, id)| *id);
+    Ok(specials)
 }

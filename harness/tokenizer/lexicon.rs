@@ -90,11 +90,47 @@ impl TokenBytes {
     }
 }
 
+/// The merges of a vocabulary in the order of their rank.
+#[derive(Clone, Debug)]
+pub(super) enum Merges {
+    /// As pairs of ids; under [`MergeRule::BytesRank`] nobody reads them.
+    Ids(Vec<(u32, u32)>),
+    /// As pairs of tokens' bytes, not yet looked up; under [`MergeRule::BytesRank`] they must
+    /// agree with the tokens' ids.
+    Parts(PartList),
+}
+
+/// Pairs of byte strings, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PartList {
+    /// The bytes of all pairs.
+    pub(super) blob: Vec<u8>,
+    /// Where the left part and the right part of each pair end.
+    pub(super) ends: Vec<(u32, u32)>,
+}
+
+impl PartList {
+    /// Left and right part of each pair, and both together.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
+        let mut start = 0;
+        self.ends.iter().map(move |(middle, end)| {
+            let (middle, end) = (*middle as usize, *end as usize);
+            let parts = (
+                &self.blob[start..middle],
+                &self.blob[middle..end],
+                &self.blob[start..end],
+            );
+            start = end;
+            parts
+        })
+    }
+}
+
 /// A [`Vocabulary`] with compact tokens.
 #[derive(Clone, Debug)]
 pub(super) struct Lexicon {
     pub(super) tokens: TokenBytes,
-    pub(super) merges: Vec<(u32, u32)>,
+    pub(super) merges: Merges,
     pub(super) specials: Vec<(String, u32)>,
     pub(super) pattern: HarnessPattern,
     pub(super) rule: MergeRule,
@@ -110,17 +146,11 @@ impl From<&Vocabulary> for Lexicon {
             .for_each(|token| tokens.push(token));
         Self {
             tokens,
-            merges: vocabulary.merges.clone(),
+            merges: Merges::Ids(vocabulary.merges.clone()),
             specials: vocabulary.specials.clone(),
             pattern: vocabulary.pattern.clone(),
             rule: vocabulary.rule,
         }
-    }
-}
-
-impl From<Vocabulary> for Lexicon {
-    fn from(vocabulary: Vocabulary) -> Self {
-        Self::from(&vocabulary)
     }
 }
 
@@ -145,7 +175,7 @@ impl Lexicon {
         }
         let inside = names.range(..self.tokens.len() as u32);
         if inside.clone().any(|(id, _)| self.tokens.len_of(*id) == 0) {
-            self.tokens = self.tokens.with_holes_filled(&names);
+            self.tokens = self.tokens.replaced(&names);
         }
         for (id, name) in names.range(self.tokens.len() as u32..) {
             self.tokens.fill_up_to(*id);
@@ -156,13 +186,13 @@ impl Lexicon {
 }
 
 impl TokenBytes {
-    fn with_holes_filled(&self, names: &BTreeMap<u32, &[u8]>) -> Self {
-        let mut filled = Self::with_capacity(self.len(), self.blob.len());
+    /// The same tokens but for those that `names` has.
+    pub(super) fn replaced(&self, names: &BTreeMap<u32, &[u8]>) -> Self {
+        let mut replaced = Self::with_capacity(self.len(), self.blob.len());
         for (id, token) in self.iter() {
-            let name = names.get(&id).copied();
-            filled.push(name.unwrap_or(token));
+            replaced.push(names.get(&id).copied().unwrap_or(token));
         }
-        filled
+        replaced
     }
 }
 
@@ -191,7 +221,7 @@ mod tests {
     fn special_tokens_take_holes_and_ids_behind_the_end() {
         let mut lexicon = Lexicon {
             tokens: tokens(&[b"a", b"", b"<s>"]),
-            merges: Vec::new(),
+            merges: Merges::Ids(Vec::new()),
             specials: vec![("<t>".into(), 5), ("<s>".into(), 2), ("<u>".into(), 1)],
             pattern: HarnessPattern::parse("gpt2").unwrap(),
             rule: MergeRule::PairRank,

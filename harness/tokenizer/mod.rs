@@ -16,6 +16,7 @@ mod lexicon;
 mod load;
 mod mapped;
 mod merges;
+mod names;
 mod offsets;
 mod pattern;
 mod special;

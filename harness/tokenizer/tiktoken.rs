@@ -1,6 +1,6 @@
 //! `.tiktoken`: a line a token, its bytes in base64 and its rank.
 
-use super::lexicon::{Lexicon, TokenBytes};
+use super::lexicon::{Lexicon, Merges, TokenBytes};
 use super::load::LoadOptions;
 use super::{HarnessPattern, MergeRule};
 use crate::{Error, Result};
@@ -64,7 +64,7 @@ pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result
     let specials = published.map_or(&[][..], |file| file.specials);
     Ok(Lexicon {
         tokens,
-        merges: Vec::new(),
+        merges: Merges::Ids(Vec::new()),
         specials: specials
             .iter()
             .map(|(name, id)| (name.to_string(), *id))
@@ -75,7 +75,6 @@ pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result
 }
 
 fn tokens(path: &Path, content: &[u8]) -> Result<TokenBytes> {
-    u32::try_from(content.len()).map_err(|_| Error::data(path, "more than 4 GB of tokens"))?;
     let mut lines = Lines {
         blob: Vec::with_capacity(content.len() / 2),
         entries: Vec::with_capacity(content.len() / 16),

@@ -15,7 +15,9 @@ mod view;
 
 use super::Global;
 use crate::Result;
-use crate::tokenizer::{EncodeOptions, HarnessPattern, LoadOptions, SpecialSet, Tokenizer};
+use crate::tokenizer::{
+    EncodeOptions, HarnessPattern, LoadOptions, MergeRule, SpecialSet, Tokenizer,
+};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -44,6 +46,16 @@ pub(super) struct Model {
     /// The pattern of a .tiktoken file that is not a known one
     #[arg(long, value_name = "NAME")]
     pattern: Option<String>,
+    /// Which pair merges first: that whose bytes together have the lowest id (tiktoken), or that
+    /// of the earliest merge (GPT-2, Hugging Face) [default: as in the file]
+    #[arg(long, value_enum)]
+    rule: Option<Rule>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Rule {
+    Bytes,
+    Pairs,
 }
 
 /// Which special tokens a text may have.
@@ -97,6 +109,10 @@ impl Model {
             .as_deref()
             .map(HarnessPattern::parse)
             .transpose()?;
-        Tokenizer::load_with(&self.model, &LoadOptions { pattern })
+        let rule = self.rule.map(|rule| match rule {
+            Rule::Bytes => MergeRule::BytesRank,
+            Rule::Pairs => MergeRule::PairRank,
+        });
+        Tokenizer::load_with(&self.model, &LoadOptions { pattern, rule })
     }
 }

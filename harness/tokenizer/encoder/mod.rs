@@ -31,6 +31,7 @@ const BATCH: usize = 64;
 /// # std::fs::write(&path, "YQ== 0\nYg== 1\nYWI= 2\n").unwrap();
 /// # let options = barelm::tokenizer::LoadOptions {
 /// #     pattern: Some(barelm::tokenizer::HarnessPattern::parse("gpt2")?),
+/// #     ..Default::default()
 /// # };
 /// let tokenizer = Tokenizer::load_with(&path, &options)?;
 /// let mut encoder = tokenizer.encoder();

@@ -1,16 +1,22 @@
 //! Reads `tokenizer.json`.
+//!
+//! The two long lists, vocabulary and merges, are read where they stand; what is left when they
+//! are cut out is small, and goes to a parser of values.
 
+use super::cursor::{Bad, Cursor, Scan};
+use super::names::{End, Vocab, append_name};
 use super::split;
 use crate::Error;
-use crate::tokenizer::{MergeRule, Tokenizer, Vocabulary, byte_chars};
+use crate::tokenizer::lexicon::{Lexicon, Merges, PartList, TokenBytes};
+use crate::tokenizer::{LoadOptions, MergeRule};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
-/// What of the file says which model it is; other models' vocabularies have other shapes.
+/// What of the file says which model it is; other models' lists have other shapes.
 #[derive(Deserialize)]
 struct Outline {
     model: OutlineModel,
@@ -37,12 +43,24 @@ struct File {
 struct AddedToken {
     id: u32,
     content: String,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+    #[serde(default)]
+    normalized: bool,
+    special: Option<bool>,
 }
 
 #[derive(Deserialize)]
 struct Model {
-    vocab: Tokens,
-    merges: Vec<Merge>,
+    /// Cut out of what this is read from, as the merges are: but they must be there.
+    #[serde(rename = "vocab")]
+    _vocab: IgnoredAny,
+    #[serde(rename = "merges")]
+    _merges: IgnoredAny,
     dropout: Option<f64>,
     unk_token: Option<String>,
     continuing_subword_prefix: Option<String>,
@@ -53,52 +71,189 @@ struct Model {
     ignore_merges: bool,
 }
 
-/// Reads the file's vocabulary.
-pub(in crate::tokenizer) fn read(path: &Path, content: &[u8]) -> crate::Result<Vocabulary> {
-    let not_json = |e: serde_json::Error| Error::data(path, format!("not a tokenizer.json: {e}"));
-    let outline: Outline = serde_json::from_slice(content).map_err(not_json)?;
-    if let Some(kind) = outline.model.kind.filter(|kind| kind != "BPE") {
-        return Err(Error::data(
-            path,
-            format!("{kind} is not supported; only BPE models are"),
-        ));
-    }
-    let file: File = serde_json::from_slice(content).map_err(not_json)?;
-    vocabulary(file).map_err(|message| Error::data(path, message))
+/// A list in the file: where it stands, and what was read.
+type Found<T> = Option<(Range<usize>, Scan<T>)>;
+
+#[derive(Default)]
+struct Lists {
+    vocab: Found<Vocab>,
+    merges: Found<PartList>,
 }
 
-fn vocabulary(file: File) -> Result<Vocabulary, String> {
+/// Reads the file's vocabulary.
+pub(in crate::tokenizer) fn read(
+    path: &Path,
+    content: &[u8],
+    options: &LoadOptions,
+) -> crate::Result<Lexicon> {
+    let not_json = |e: serde_json::Error| Error::data(path, format!("not a tokenizer.json: {e}"));
+    let bad = |bad: Bad| Error::data_at(path, bad.at as u64, bad.message);
+    let lists = Lists::find(content).map_err(bad)?;
+    let outline = lists.cut_out(content);
+    let model = serde_json::from_slice::<Outline>(&outline)
+        .map_err(not_json)?
+        .model;
+    if let Some(kind) = model.kind.filter(|kind| kind != "BPE") {
+        let message = format!("{kind} is not supported; only BPE models are");
+        return Err(Error::data(path, message));
+    }
+    let file: File = serde_json::from_slice(&outline).map_err(not_json)?;
+    let lost = || {
+        Error::data(
+            path,
+            "not a tokenizer.json: its model has no vocab or no merges",
+        )
+    };
+    let (vocab, merges) = (
+        lists.vocab.ok_or_else(lost)?.1,
+        lists.merges.ok_or_else(lost)?.1,
+    );
+    let (vocab, merges) = (vocab.map_err(bad)?, merges.map_err(bad)?);
+    let lexicon = lexicon(file, vocab, merges, content, options);
+    lexicon.map_err(|message| Error::data(path, message))
+}
+
+impl Lists {
+    fn find(content: &[u8]) -> Scan<Self> {
+        let mut lists = Self::default();
+        let mut cursor = Cursor::new(content);
+        cursor.members(|cursor, key| match (key, cursor.peek()) {
+            (b"model", Some(b'{')) => cursor.members(|cursor, key| match key {
+                b"vocab" => found(&mut lists.vocab, cursor, Vocab::read),
+                b"merges" => found(&mut lists.merges, cursor, read_merges),
+                _ => cursor.skip(),
+            }),
+            _ => cursor.skip(),
+        })?;
+        Ok(lists)
+    }
+
+    /// The file with something short in the place of each list.
+    fn cut_out(&self, content: &[u8]) -> Vec<u8> {
+        let vocab = self.vocab.iter().map(|(range, _)| range.clone());
+        let mut ranges: Vec<_> = vocab
+            .chain(self.merges.iter().map(|(r, _)| r.clone()))
+            .collect();
+        ranges.sort_by_key(|range| range.start);
+        let (mut outline, mut done) = (Vec::new(), 0);
+        for range in ranges {
+            outline.extend_from_slice(&content[done..range.start]);
+            outline.extend_from_slice(b"0");
+            done = range.end;
+        }
+        outline.extend_from_slice(&content[done..]);
+        outline
+    }
+}
+
+/// Reads the list at the cursor, or walks over it if it is of another kind of model.
+fn found<T>(
+    list: &mut Found<T>,
+    cursor: &mut Cursor<'_>,
+    read: impl FnOnce(&mut Cursor<'_>) -> Scan<T>,
+) -> Scan<()> {
+    if list.is_some() {
+        return cursor.bad("not a tokenizer.json: this list stands here twice");
+    }
+    cursor.peek();
+    let start = cursor.at();
+    let content = read(cursor);
+    if content.is_err() {
+        cursor.go_to(start);
+        cursor.skip()?;
+    }
+    *list = Some((start..cursor.at(), content));
+    Ok(())
+}
+
+/// `["left right", ["left", "right"], ...]`: both forms are in use.
+fn read_merges(cursor: &mut Cursor<'_>) -> Scan<PartList> {
+    let mut parts = PartList::default();
+    parts.ends.reserve(cursor.rest().len() / 64);
+    cursor.elements(|cursor| {
+        let in_list = cursor.take(b'[');
+        let middle = read_part(cursor, &mut parts.blob, in_list, true)?;
+        if in_list {
+            cursor.expect(b',')?;
+        }
+        let end = read_part(cursor, &mut parts.blob, in_list, false)?;
+        if in_list {
+            cursor.expect(b']')?;
+        }
+        parts.ends.push((middle, end));
+        Ok(())
+    })?;
+    Ok(parts)
+}
+
+/// Appends one part of a merge; returns where it ends.
+fn read_part(
+    cursor: &mut Cursor<'_>,
+    blob: &mut Vec<u8>,
+    in_list: bool,
+    is_left: bool,
+) -> Scan<u32> {
+    if in_list || is_left {
+        cursor.expect(b'"')?;
+    }
+    let start = cursor.at();
+    let end = match (in_list, is_left) {
+        (false, true) => End::Space,
+        _ => End::Quote,
+    };
+    if append_name(cursor, blob) != end {
+        let at = start;
+        let message = "a merge is two tokens of a byte-level vocabulary; this is none".into();
+        return Err(Bad { at, message });
+    }
+    Ok(blob.len() as u32)
+}
+
+fn lexicon(
+    file: File,
+    vocab: Vocab,
+    merges: PartList,
+    content: &[u8],
+    options: &LoadOptions,
+) -> Result<Lexicon, String> {
     refuse_unsupported(&file.model)?;
+    let normalizes = !file.normalizer.is_null();
+    let refused = file
+        .added_tokens
+        .iter()
+        .map(|token| token.refuse_unsupported(normalizes));
+    refused.collect::<Result<(), _>>()?;
     let pattern = split::pattern(&file.normalizer, &file.pre_tokenizer)?;
-    let merges = merge_ids(&file.model)?;
     let specials: Vec<_> = file
         .added_tokens
         .into_iter()
         .map(|t| (t.content, t.id))
         .collect();
-    let tokens = tokens(&file.model.vocab, &specials)?;
-    let unknown = file
-        .model
-        .unk_token
-        .filter(|_| (0..=255).any(|b| !tokens.contains(&vec![b])));
-    if let Some(unknown) = unknown {
+    let tokens = tokens(vocab, &specials, content)?;
+    if let Some(unknown) = &file.model.unk_token
+        && !has_all_bytes(&tokens)
+    {
         return Err(format!(
             "unk_token {unknown:?} is not supported: some bytes have no token"
         ));
     }
-    let rule = MergeRule::PairRank;
-    let vocabulary = Vocabulary {
+    let by_file = match file.model.ignore_merges {
+        true => MergeRule::BytesRank,
+        false => MergeRule::PairRank,
+    };
+    let rule = options.rule.unwrap_or(by_file);
+    // Whoever chooses the rule says that the list does not matter where ids decide.
+    let merges = match (rule, options.rule) {
+        (MergeRule::BytesRank, Some(_)) => Merges::Ids(Vec::new()),
+        _ => Merges::Parts(merges),
+    };
+    Ok(Lexicon {
         tokens,
         merges,
         specials,
         pattern,
         rule,
-    };
-    if file.model.ignore_merges {
-        whole_pieces_first(vocabulary)
-    } else {
-        Ok(vocabulary)
-    }
+    })
 }
 
 fn refuse_unsupported(model: &Model) -> Result<(), String> {
@@ -118,123 +273,54 @@ fn refuse_unsupported(model: &Model) -> Result<(), String> {
     }
 }
 
-fn tokens(vocab: &Tokens, specials: &[(String, u32)]) -> Result<Vec<Vec<u8>>, String> {
-    let special: HashSet<u32> = specials.iter().map(|(_, id)| *id).collect();
-    let mut tokens: Vec<Vec<u8>> = Vec::with_capacity(vocab.0.len());
-    for (name, id) in &vocab.0 {
-        let at = *id as usize;
-        if at > 2 * vocab.0.len() + 1024 {
-            return Err(format!("token {name:?} has the far-off id {id}"));
+impl AddedToken {
+    fn refuse_unsupported(&self, normalizes: bool) -> Result<(), String> {
+        let unsupported = [
+            ("single_word", self.single_word),
+            ("lstrip", self.lstrip),
+            ("rstrip", self.rstrip),
+            ("normalized", self.normalized && normalizes),
+            (
+                "not special, so that every text is searched for it, which",
+                self.special == Some(false),
+            ),
+        ];
+        match unsupported.iter().find(|(_, used)| *used) {
+            Some((name, _)) => Err(format!(
+                "added token {:?}: {name} is not supported",
+                self.content
+            )),
+            None => Ok(()),
         }
-        tokens.resize(tokens.len().max(at + 1), Vec::new());
-        if !tokens[at].is_empty() {
-            return Err(format!("two tokens have the id {id}"));
-        }
-        tokens[at] = match special.contains(id) {
-            true => name.as_bytes().to_vec(),
-            false => byte_chars::to_bytes(name)
-                .ok_or_else(|| format!("token {name:?} is not byte-level"))?,
-        };
-    }
-    Ok(tokens)
-}
-
-fn merge_ids(model: &Model) -> Result<Vec<(u32, u32)>, String> {
-    let ids: HashMap<&str, u32> = model
-        .vocab
-        .0
-        .iter()
-        .map(|(n, id)| (n.as_str(), *id))
-        .collect();
-    let id = |name: &str| {
-        let id = ids.get(name).copied();
-        id.ok_or_else(|| format!("a merge names {name:?}, which is no token"))
-    };
-    model
-        .merges
-        .iter()
-        .map(|Merge(left, right)| Ok((id(left)?, id(right)?)))
-        .collect()
-}
-
-/// With `ignore_merges`, a piece that is a token is that token. Together with merges in the order
-/// of their tokens' ids that is [`MergeRule::BytesRank`]; nothing else is known to need it.
-fn whole_pieces_first(vocabulary: Vocabulary) -> Result<Vocabulary, String> {
-    let refused = || "ignore_merges is not supported where merges are not in the order of ids";
-    let by_rank = Vocabulary {
-        rule: MergeRule::BytesRank,
-        ..vocabulary
-    };
-    let known = Tokenizer::from_vocabulary(&by_rank)
-        .map_err(|e| e.to_string())?
-        .vocabulary();
-    let listed: HashSet<_> = by_rank.merges.iter().collect();
-    let tokens = by_rank.all_tokens()?;
-    let ids = by_rank.ids(&tokens)?;
-    let whole = |(l, r): &(u32, u32)| {
-        ids.get(&[tokens[*l as usize], tokens[*r as usize]].concat()[..])
-            .copied()
-    };
-    let in_order = by_rank.merges.iter().map(whole).is_sorted();
-    let complete = known.merges.iter().all(|merge| listed.contains(merge));
-    if in_order && complete {
-        Ok(by_rank)
-    } else {
-        Err(refused().into())
     }
 }
 
-/// `{"token": id, ...}` in the order of the file.
-struct Tokens(Vec<(String, u32)>);
-
-impl<'de> Deserialize<'de> for Tokens {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TokensVisitor;
-        impl<'de> Visitor<'de> for TokensVisitor {
-            type Value = Tokens;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map from tokens to ids")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tokens, A::Error> {
-                let mut tokens = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    tokens.push(entry);
-                }
-                Ok(Tokens(tokens))
-            }
-        }
-        deserializer.deserialize_map(TokensVisitor)
+/// The tokens by id. Names of special tokens are text; all others are bytes.
+fn tokens(vocab: Vocab, specials: &[(String, u32)], content: &[u8]) -> Result<TokenBytes, String> {
+    let mut special: Vec<u32> = specials.iter().map(|(_, id)| *id).collect();
+    special.sort_unstable();
+    let is_special = |id: u32| special.binary_search(&id).is_ok();
+    let name = |place| vocab.name(place, content).unwrap_or_default();
+    let odd = vocab.odd().iter();
+    if let Some(place) = odd.copied().find(|place| !is_special(vocab.id(*place))) {
+        return Err(format!("token {:?} is not byte-level", name(place)));
+    }
+    let named = vocab.iter().filter(|(_, id, _)| is_special(*id));
+    let names: BTreeMap<u32, String> = named.map(|(place, id, _)| (id, name(place))).collect();
+    let tokens = vocab.into_tokens()?;
+    let names: BTreeMap<u32, &[u8]> = names.iter().map(|(id, n)| (*id, n.as_bytes())).collect();
+    match names.iter().all(|(id, name)| tokens.get(*id) == *name) {
+        true => Ok(tokens),
+        false => Ok(tokens.replaced(&names)),
     }
 }
 
-/// `"left right"`, or `["left", "right"]`.
-struct Merge(String, String);
-
-impl<'de> Deserialize<'de> for Merge {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MergeVisitor;
-        impl<'de> Visitor<'de> for MergeVisitor {
-            type Value = Merge;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a merge of two tokens")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Merge, E> {
-                let pair = text.split_once(' ').map(|(l, r)| Merge(l.into(), r.into()));
-                pair.ok_or_else(|| E::custom("a merge without a space"))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Merge, A::Error> {
-                let pair = (seq.next_element()?, seq.next_element()?);
-                let (Some(left), Some(right)) = pair else {
-                    return Err(serde::de::Error::custom("a merge of fewer than two tokens"));
-                };
-                Ok(Merge(left, right))
-            }
+fn has_all_bytes(tokens: &TokenBytes) -> bool {
+    let mut has = [false; 256];
+    for (_, token) in tokens.iter() {
+        if let [byte] = token {
+            has[usize::from(*byte)] = true;
         }
-        deserializer.deserialize_any(MergeVisitor)
     }
+    has.iter().all(|has| *has)
 }

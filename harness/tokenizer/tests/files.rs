@@ -182,3 +182,106 @@ fn whole_pieces_first_needs_merges_in_the_order_of_ids() {
         assert!(error.contains("ignore_merges is not supported"), "{error}");
     }
 }
+
+/// A small tokenizer.json with more members in its special token and in its model.
+fn small_json(special: &str, model: &str) -> Vec<u8> {
+    let text = r#"{"added_tokens": [{"id": 3, "content": "<s>" SPECIAL}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+        "model": {"type": "BPE", "vocab": {"a": 0, "\u0120": 1, "\u0120a": 2}, "merges": ["\u0120 a"]
+        MODEL}}"#;
+    let text = text.replace("SPECIAL", special).replace("MODEL", model);
+    text.into_bytes()
+}
+
+#[test]
+fn what_changes_ids_and_is_not_supported_is_refused_by_its_name() {
+    let folder = Folder::new();
+    let path = folder.write("t.json", &small_json("", ""));
+    assert_eq!(Tokenizer::load(path).unwrap().encode(b"a a"), [0, 2]);
+    for name in ["single_word", "lstrip", "rstrip"] {
+        let json = small_json(&format!(r#", "{name}": true"#), "");
+        let error = refusal("tokenizer.json", &json);
+        assert!(error.contains(name) && error.contains("<s>"), "{error}");
+    }
+    let ordinary = small_json(r#", "special": false"#, "");
+    assert!(refusal("tokenizer.json", &ordinary).contains("not special"));
+    for (name, value) in [
+        ("dropout", "0.1"),
+        ("byte_fallback", "true"),
+        ("unk_token", r#""<unk>""#),
+        ("continuing_subword_prefix", r#""@""#),
+        ("end_of_word_suffix", r#""</w>""#),
+    ] {
+        let json = small_json("", &format!(r#", "{name}": {value}"#));
+        assert!(refusal("tokenizer.json", &json).contains(name));
+    }
+    // What changes nothing is read.
+    let harmless = r#", "dropout": null, "fuse_unk": true, "byte_fallback": false"#;
+    let json = small_json(r#", "normalized": true, "special": true"#, harmless);
+    assert!(Tokenizer::load(folder.write("t.json", &json)).is_ok());
+}
+
+#[test]
+fn broken_lists_of_a_tokenizer_json_are_refused_with_the_reason() {
+    let good = String::from_utf8(small_json("", "")).unwrap();
+    let merges = r#"["\u0120 a"]"#;
+    for (from, to, why) in [
+        (r#""a": 0"#, r#""a": -1"#, "whole number"),
+        (r#""a": 0"#, r#""a": 2"#, "two tokens have the id 2"),
+        (r#""a": 0"#, r#""a": 4000000000"#, "far-off"),
+        (r#""a": 0"#, r#""中": 0"#, "not byte-level"),
+        (r#""a": 0"#, r#""a" 0"#, "':' is missing"),
+        (merges, r#"["a"]"#, "a merge is two tokens"),
+        (merges, r#"[["a"]]"#, "',' is missing"),
+        (merges, r#"["a z"]"#, "which is no token"),
+        (merges, r#"["a a"]"#, "which is no token"),
+        (merges, r#"["a a""#, "missing"),
+        (r#""vocab""#, r#""vocal""#, "vocab"),
+        (r#""merges""#, r#""vocab""#, "twice"),
+    ] {
+        assert!(good.contains(from), "{from}");
+        let error = refusal("tokenizer.json", good.replace(from, to).as_bytes());
+        assert!(error.contains(why), "{to}: {error}");
+    }
+    let half = &good.as_bytes()[..good.len() / 2];
+    assert!(refusal("tokenizer.json", half).contains("byte "));
+}
+
+#[test]
+fn names_of_special_tokens_are_text_and_all_others_are_bytes() {
+    let json = r#"{"added_tokens": [{"id": 2, "content": "Ġ"}, {"id": 3, "content": "中 \"x\""}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+        "model": {"type": "BPE", "merges": [["\"", "\\"]],
+        "vocab": {"\"": 0, "\\": 1, "\u0120": 2, "中 \"x\"": 3, "\"\\": 4}}}"#;
+    let folder = Folder::new();
+    let tokenizer = Tokenizer::load(folder.write("t.json", json.as_bytes())).unwrap();
+    let specials = [("Ġ".to_string(), 2), ("中 \"x\"".to_string(), 3)];
+    assert_eq!(tokenizer.vocabulary().specials, specials);
+    assert_eq!(tokenizer.encode(br#"\"\"#), [1, 4]);
+    let again = folder.path("again.json");
+    tokenizer.save_json(&again).unwrap();
+    let again = Tokenizer::load(again).unwrap();
+    assert_eq!(again.vocabulary(), tokenizer.vocabulary());
+}
+
+#[test]
+fn the_rule_can_be_chosen() {
+    let folder = Folder::new();
+    // "cbcb" as a whole is a token that merging does not lead to: "bc" comes first.
+    let ranks = "YQ== 0\nYg== 1\nYw== 2\nYmM= 3\nY2JjYg== 4\n";
+    let path = folder.write("t.tiktoken", ranks.as_bytes());
+    let load = |path: &PathBuf, rule| {
+        let pattern = Some(HarnessPattern::parse("gpt2").unwrap());
+        Tokenizer::load_with(path, &LoadOptions { pattern, rule }).unwrap()
+    };
+    let by_bytes = load(&path, None);
+    assert_eq!(by_bytes.vocabulary().rule, MergeRule::BytesRank);
+    assert_eq!(by_bytes.encode(b"cbcb"), [4]);
+    let by_pairs = load(&path, Some(MergeRule::PairRank));
+    assert_eq!(by_pairs.encode(b"cbcb"), [2, 3, 1]);
+    assert_eq!(by_pairs.vocabulary().merges, by_bytes.vocabulary().merges);
+    let saved = folder.path("pairs.barelm");
+    by_pairs.save_flat(&saved).unwrap();
+    let back = load(&saved, Some(MergeRule::BytesRank));
+    assert_eq!(back.vocabulary(), by_bytes.vocabulary());
+}
