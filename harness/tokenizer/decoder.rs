@@ -30,6 +30,7 @@ pub enum InvalidBytes {
 /// # std::fs::write(&path, "YQ== 0\nww== 1\nqQ== 2\n").unwrap();
 /// # let options = barelm::tokenizer::LoadOptions {
 /// #     pattern: Some(barelm::tokenizer::HarnessPattern::parse("gpt2")?),
+/// #     ..Default::default()
 /// # };
 /// # let tokenizer = barelm::tokenizer::Tokenizer::load_with(&path, &options)?;
 /// // Token 1 is the first byte of `é`, token 2 the second.
