@@ -13,7 +13,7 @@
 //! is no safe cut, the chunk grows. Cuts depend on the text and the wanted length, never on the
 //! number of threads.
 
-use super::{Corpus, Document};
+use super::Corpus;
 use crate::progress::Progress;
 use crate::{Result, parallel};
 use std::ops::Range;
@@ -100,14 +100,8 @@ pub struct Chunk<'a> {
 impl<'a> Chunk<'a> {
     /// The documents, or parts of them, in order, and whether each starts a document.
     pub fn pieces(&self) -> impl Iterator<Item = (&'a [u8], bool)> + use<'a> {
-        self.parts()
-            .map(|(document, offset)| (document.text, offset == 0))
-    }
-
-    /// The documents, or parts of them, in order, each with its start in the document in bytes.
-    pub fn parts(&self) -> impl Iterator<Item = (Document<'a>, u64)> + use<'a> {
         let pieces = self.corpus.pieces(self.range.clone());
-        pieces.map(|piece| (piece.document, piece.offset as u64))
+        pieces.map(|piece| (piece.document.text, piece.starts))
     }
 
     /// Length in bytes.
@@ -147,7 +141,7 @@ impl Corpus {
         let Some(piece) = self.pieces(position..self.bytes()).next() else {
             return self.bytes();
         };
-        if piece.offset == 0 {
+        if piece.starts {
             return position;
         }
         let whole = self.document_at(position);

@@ -67,8 +67,7 @@ pub struct Document<'a> {
 /// A document's intersection with a range.
 struct Piece<'a> {
     document: Document<'a>,
-    /// Where it starts in the document.
-    offset: usize,
+    starts: bool,
 }
 
 impl Corpus {
@@ -215,8 +214,8 @@ impl Corpus {
                     let text = &source.bytes()[start.max(local.start)..(*end).min(local.end)];
                     let name = source.name.as_path();
                     let document = Document { name, text };
-                    let offset = local.start.saturating_sub(start);
-                    Piece { document, offset }
+                    let starts = start >= local.start;
+                    Piece { document, starts }
                 })
         })
     }

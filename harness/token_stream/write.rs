@@ -2,9 +2,9 @@
 
 use super::{DOCUMENTS, HEAD, IDS, KIND, SMALL_VOCABULARY};
 use crate::container::ContainerWriter;
-use crate::corpus::{Chunk, Corpus, Cuts};
+use crate::corpus::Corpus;
 use crate::progress::Progress;
-use crate::tokenizer::{Encoder, Tokenizer};
+use crate::tokenizer::{CorpusBlocks, EncodeOptions, Encoder, TextEncoder, TextPart, Tokenizer};
 use crate::{Result, parallel};
 use std::path::Path;
 
@@ -85,13 +85,13 @@ pub fn encode_corpus(
     path: impl AsRef<Path>,
     progress: &Progress,
 ) -> Result<()> {
-    // A regular expression of the user's own may look at a whole document.
-    let known = tokenizer.pattern().known().is_some();
-    let cuts = if known { Cuts::WORDS } else { Cuts::DOCUMENTS };
+    let cutter = TextEncoder::new(tokenizer, &EncodeOptions::default())?.cutter();
+    let blocks = CorpusBlocks::new(corpus, cutter, CHUNK_LEN);
     let mut writer = TokenStreamWriter::create(path, tokenizer)?;
-    let encode = |encoder: &mut Encoder<'_>, chunk: Chunk<'_>| {
-        let parts = encode_chunk(encoder, &chunk);
-        progress.advance(chunk.bytes()).map(|()| parts)
+    let encode = |encoder: &mut Encoder<'_>, block: Vec<TextPart<'_>>| {
+        let parts = encode_block(encoder, &block);
+        let bytes = parts.iter().map(|(_, bytes, _)| bytes).sum();
+        progress.advance(bytes).map(|()| parts)
     };
     let write = |parts: Vec<(bool, u64, Vec<u32>)>| {
         parts.into_iter().try_for_each(|(starts, bytes, ids)| {
@@ -101,17 +101,16 @@ pub fn encode_corpus(
             writer.append(&ids, bytes)
         })
     };
-    let chunks = corpus.chunks_at(CHUNK_LEN, cuts).into_iter();
-    parallel::for_each_in_order(threads, chunks, || Ok(tokenizer.encoder()), encode, write)?;
+    parallel::for_each_in_order(threads, blocks, || Ok(tokenizer.encoder()), encode, write)?;
     writer.finish()
 }
 
-/// Whether each part of a chunk starts a document, its length in bytes, and its ids.
-fn encode_chunk(encoder: &mut Encoder<'_>, chunk: &Chunk<'_>) -> Vec<(bool, u64, Vec<u32>)> {
-    let encode = |(text, starts): (&[u8], bool)| {
+/// Whether each part of a block starts a document, its length in bytes, and its ids.
+fn encode_block(encoder: &mut Encoder<'_>, block: &[TextPart<'_>]) -> Vec<(bool, u64, Vec<u32>)> {
+    let encode = |part: &TextPart<'_>| {
         let mut ids = Vec::new();
-        encoder.encode_into(text, &mut ids);
-        (starts, text.len() as u64, ids)
+        encoder.encode_into(part.text, &mut ids);
+        (part.offset == 0, part.text.len() as u64, ids)
     };
-    chunk.pieces().map(encode).collect()
+    block.iter().map(encode).collect()
 }

@@ -4,6 +4,7 @@
 //! memory or mapped from a file, that the kernels' encoder reads without a copy; an [`Encoder`]
 //! adds a cache of words for long texts.
 
+mod blocks;
 pub(crate) mod byte_chars;
 mod cut;
 mod decoder;
@@ -30,6 +31,7 @@ mod vocabulary;
 mod tests;
 
 pub use barelm_kernels::bpe::{MergeRule, Pattern};
+pub use blocks::{CorpusBlocks, TextPart};
 pub use cut::Cutter;
 pub use decoder::{Decoder, InvalidBytes};
 pub use dropout::{Dropout, DropoutEncoder};

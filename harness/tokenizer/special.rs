@@ -149,12 +149,6 @@ impl Specials {
         self.longest
     }
 
-    /// Whether a name has white space in it, where texts are cut otherwise.
-    pub fn have_spaces(&self) -> bool {
-        let spaced = |special: &Found| special.name.contains(char::is_whitespace);
-        self.found.iter().any(spaced)
-    }
-
     /// Cuts a text at its special tokens.
     pub fn segments<'s>(
         &'s self,

@@ -2,10 +2,11 @@
 
 use super::CHUNK_LEN;
 use crate::cli::{Global, Input};
-use crate::corpus::{Chunk, Corpus, Cuts};
+use crate::corpus::Corpus;
 use crate::progress::Progress;
 use crate::tokenizer::{
-    Cutter, DisallowedSpecial, EncodeOptions, TextChunk, TextChunks, TextEncoder, Tokenizer,
+    CorpusBlocks, Cutter, DisallowedSpecial, EncodeOptions, TextChunk, TextChunks, TextEncoder,
+    TextPart, Tokenizer,
 };
 use crate::{Error, Result, parallel};
 use std::ops::Range;
@@ -22,7 +23,7 @@ pub(super) enum Source {
 
 /// Text that can be encoded for itself.
 pub(super) enum Piece<'c> {
-    Mapped(Chunk<'c>),
+    Mapped(Vec<TextPart<'c>>),
     Read(TextChunk),
 }
 
@@ -68,18 +69,16 @@ impl Source {
         }
     }
 
-    fn chunks<'a>(
+    fn pieces<'a>(
         &'a self,
-        job: &Job<'_>,
         cutter: Cutter<'a>,
     ) -> Box<dyn Iterator<Item = Result<Piece<'a>>> + Send + 'a> {
         match self {
             Self::Corpus(corpus) => {
-                let chunks = corpus.chunks_at(CHUNK_LEN, job.cuts());
-                Box::new(chunks.into_iter().map(|chunk| Ok(Piece::Mapped(chunk))))
+                let blocks = CorpusBlocks::new(corpus, cutter, CHUNK_LEN);
+                Box::new(blocks.map(|block| Ok(Piece::Mapped(block))))
             }
             Self::Stdin => {
-                let cutter = if job.lines { cutter.of_lines() } else { cutter };
                 let chunks = TextChunks::new(std::io::stdin(), cutter, CHUNK_LEN);
                 Box::new(chunks.map(|chunk| chunk.map(Piece::Read).map_err(Error::io(STDIN))))
             }
@@ -88,21 +87,6 @@ impl Source {
 }
 
 impl<'t> Job<'t> {
-    /// Where a corpus may be cut: a regular expression of the user's own may look at a whole
-    /// document, and names of special tokens with white space in them may lie across a cut.
-    fn cuts(&self) -> Cuts {
-        let options = self.options;
-        let specials = self
-            .tokenizer
-            .specials(&options.allowed, &options.disallowed);
-        let spaced = specials.is_ok_and(|specials| specials.have_spaces());
-        match self.tokenizer.pattern().known() {
-            _ if self.lines => Cuts::LINES,
-            Some(_) if !spaced => Cuts::WORDS,
-            _ => Cuts::DOCUMENTS,
-        }
-    }
-
     /// Calls `work` with every record, on all threads, and `sink` with the results of chunk after
     /// chunk, in order.
     pub(super) fn run<R: Send>(
@@ -116,15 +100,21 @@ impl<'t> Job<'t> {
         let progress = Progress::new(label, source.bytes(), "bytes");
         let new_encoder = || TextEncoder::new(self.tokenizer, self.options);
         let mut read = 0;
-        let chunks = source.chunks(self, new_encoder()?.cutter());
-        let chunks = chunks.inspect(|chunk| read += chunk.as_ref().map_or(1, Piece::bytes));
-        let of_chunk = |encoder: &mut TextEncoder<'t>, chunk: Result<Piece<'_>>| {
-            let (chunk, mut result) = (chunk?, begin());
-            chunk.for_each_record(self.lines, |record| work(encoder, &record, &mut result))?;
-            progress.advance(chunk.bytes())?;
+        let cutter = new_encoder()?.cutter();
+        let cutter = if self.lines {
+            cutter.of_lines()
+        } else {
+            cutter
+        };
+        let pieces = source.pieces(cutter);
+        let pieces = pieces.inspect(|piece| read += piece.as_ref().map_or(1, Piece::bytes));
+        let of_piece = |encoder: &mut TextEncoder<'t>, piece: Result<Piece<'_>>| {
+            let (piece, mut result) = (piece?, begin());
+            piece.for_each_record(self.lines, |record| work(encoder, &record, &mut result))?;
+            progress.advance(piece.bytes())?;
             Ok(result)
         };
-        parallel::for_each_in_order(global.threads(), chunks, new_encoder, of_chunk, sink)?;
+        parallel::for_each_in_order(global.threads(), pieces, new_encoder, of_piece, sink)?;
         progress.finish();
         match read {
             0 => Err(Error::data(
@@ -139,7 +129,7 @@ impl<'t> Job<'t> {
 impl Piece<'_> {
     fn bytes(&self) -> u64 {
         match self {
-            Self::Mapped(chunk) => chunk.bytes(),
+            Self::Mapped(parts) => parts.iter().map(|part| part.text.len() as u64).sum(),
             Self::Read(chunk) => chunk.text.len() as u64,
         }
     }
@@ -149,34 +139,27 @@ impl Piece<'_> {
         lines: bool,
         mut f: impl FnMut(Record<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut f = |record: Record<'_>| match lines {
-            true => record.for_each_line(&mut f),
-            false => f(record),
+        let mut each = |part: &TextPart<'_>| {
+            let record = Record {
+                name: part.name,
+                text: part.text,
+                starts: part.offset == 0 || (lines && part.starts_line),
+                offset: part.offset,
+                position: part.position,
+            };
+            match lines {
+                true => record.for_each_line(&mut f),
+                false => f(record),
+            }
         };
         match self {
-            Self::Mapped(chunk) => {
-                let mut position = chunk.range().start;
-                chunk.parts().try_for_each(|(document, offset)| {
-                    let text = document.text;
-                    // Where lines are records, chunks start at lines.
-                    let (name, starts) = (document.name, lines || offset == 0);
-                    let record = Record {
-                        name,
-                        text,
-                        starts,
-                        offset,
-                        position,
-                    };
-                    position += text.len() as u64;
-                    f(record)
-                })
-            }
-            Self::Read(chunk) => f(Record {
+            Self::Mapped(parts) => parts.iter().try_for_each(each),
+            Self::Read(chunk) => each(&TextPart {
                 name: Path::new(STDIN),
                 text: &chunk.text,
-                starts: chunk.position == 0 || (lines && chunk.starts_line),
                 offset: chunk.position,
                 position: chunk.position,
+                starts_line: chunk.starts_line,
             }),
         }
     }

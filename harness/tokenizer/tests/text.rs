@@ -431,3 +431,35 @@ fn seeds_and_places_give_different_encodings_and_the_same_ones_again() {
         );
     }
 }
+
+#[test]
+fn blocks_of_a_corpus_can_be_encoded_apart() {
+    let mut rng = Rng::new(49);
+    let folder = tempfile::tempdir().unwrap();
+    for pattern in PATTERNS {
+        let tokenizer = tokenizer(pattern);
+        let all = options(SpecialSet::All, SpecialSet::None);
+        let mut encoder = TextEncoder::new(&tokenizer, &all).unwrap();
+        for round in 0..20 {
+            let texts = [300, 9000, 20].map(|parts| mixed_text(&mut rng, parts));
+            let write = |(at, text): (usize, &Vec<u8>)| {
+                let path = folder.path().join(at.to_string());
+                std::fs::write(&path, text).unwrap();
+                (!text.is_empty()).then_some(path)
+            };
+            let files: Vec<_> = texts.iter().enumerate().filter_map(write).collect();
+            let corpus = crate::corpus::Corpus::open(&files, &Default::default()).unwrap();
+            let mut documents: Vec<Vec<u32>> = Vec::new();
+            for part in CorpusBlocks::new(&corpus, encoder.cutter(), 1 << (round % 14)).flatten() {
+                if part.offset == 0 {
+                    documents.push(Vec::new());
+                }
+                let ids = documents.last_mut().unwrap();
+                encoder.encode_into(part.text, part.position, ids).unwrap();
+            }
+            let texts = texts.iter().filter(|text| !text.is_empty());
+            let whole = texts.map(|text| tokenizer.encode_with(text, &all).unwrap());
+            assert!(documents == whole.collect::<Vec<_>>(), "{pattern} {round}");
+        }
+    }
+}
