@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::{BYTES, Kernel, LANES, Simd};
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 cpufeatures::new!(features, "avx2", "fma", "bmi1", "bmi2", "popcnt");
@@ -157,11 +158,23 @@ impl Simd for Avx2 {
         }
     }
 
+    /// Where `x - low` is no more than `high - low`.
     #[inline(always)]
-    fn bytes_between(self, x: [__m256i; 2], low: u8, high: u8) -> u64 {
+    fn bytes_between(self, [a, b]: [__m256i; 2], low: u8, high: u8) -> u64 {
         // SAFETY: `self` proves AVX2.
-        let [a, b] = x.map(|x| unsafe { bytes_between(x, low, high) });
-        u64::from(b) << 32 | u64::from(a)
+        unsafe {
+            let span = _mm256_set1_epi8(high.wrapping_sub(low) as i8);
+            let low = _mm256_set1_epi8(low as i8);
+            let (a, b) = (_mm256_sub_epi8(a, low), _mm256_sub_epi8(b, low));
+            let a = _mm256_cmpeq_epi8(a, _mm256_min_epu8(a, span));
+            let b = _mm256_cmpeq_epi8(b, _mm256_min_epu8(b, span));
+            let (a, b) = (_mm256_movemask_epi8(a), _mm256_movemask_epi8(b));
+            let mut mask = u64::from(b as u32) << 32 | u64::from(a as u32);
+            // The compiler is not to know where the mask comes from: it would do some of the
+            // arithmetic of masks on vectors of bits, which AVX2 does not have.
+            asm!("/* {0} */", inout(reg) mask, options(pure, nomem, nostack, preserves_flags));
+            mask
+        }
     }
 
     /// Four squares of eight; the two off the diagonal change places.
@@ -191,15 +204,6 @@ impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
         }
     }
-}
-
-/// Bit `i` is set where `low <= x[i] <= high`: where `x - low` is no more than `high - low`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn bytes_between(x: __m256i, low: u8, high: u8) -> u32 {
-    let x = _mm256_sub_epi8(x, _mm256_set1_epi8(low as i8));
-    let least = _mm256_min_epu8(x, _mm256_set1_epi8(high.wrapping_sub(low) as i8));
-    _mm256_movemask_epi8(_mm256_cmpeq_epi8(x, least)) as u32
 }
 
 #[inline]

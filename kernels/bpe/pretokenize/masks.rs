@@ -74,9 +74,9 @@ impl Masks {
         }
     }
 
-    /// With the characters that are not ASCII.
+    /// With the characters that are not ASCII, in a window of which less may be valid.
     #[inline(always)]
-    pub(super) fn with(self, long: &LongCharacters) -> Self {
+    pub(super) fn with(self, long: &LongCharacters, valid: u64) -> Self {
         Self {
             upper: self.upper | long.of(UPPER),
             lower: self.lower | long.of(LOWER),
@@ -85,6 +85,7 @@ impl Masks {
             number: self.number | long.of(NUMBER),
             blank: self.blank | long.of(BLANK),
             inner: long.inner,
+            valid,
             ..self
         }
     }

@@ -183,21 +183,23 @@ impl Fill<'_, '_> {
     #[inline(always)]
     fn fill<S: Simd, R: Rules>(self, simd: S) -> usize {
         let Self { pieces, batch } = self;
-        let (mut len, text) = (0, pieces.text);
-        pieces.cuts = 0;
+        let (text, mut at, mut len) = (pieces.text, pieces.at, 0);
         while let Some(room) = batch.get_mut(len..).and_then(<[_]>::first_chunk_mut) {
-            if pieces.at >= text.len() {
+            if at >= text.len() {
                 break;
             }
-            let cuts = window::cuts::<S, R>(simd, text, pieces.at);
+            let cuts = window::cuts::<S, R>(simd, text, at);
             if cuts != 0 {
-                len += write::<R>(cuts, pieces.at, room);
-                pieces.at += 63 - cuts.leading_zeros() as usize;
+                len += write::<R>(cuts, at, room);
+                at += 63 - cuts.leading_zeros() as usize;
             } else {
+                pieces.at = at;
                 room[0] = pieces.scan_one();
+                at = pieces.at;
                 len += usize::from(!room[0].is_empty());
             }
         }
+        (pieces.at, pieces.cuts) = (at, 0);
         len
     }
 }

@@ -19,18 +19,28 @@ pub(super) fn run(text: &[u8], mut at: usize, set: Set) -> usize {
     at
 }
 
+/// First bytes of all white space: ASCII's, U+0085, U+00A0, U+1680, U+2000 to U+205F, U+3000.
+const MAY_BE_WHITE: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = matches!(byte, 0x09..=0x0D | 0x20 | 0xC2 | 0xE1..=0xE3);
+        byte += 1;
+    }
+    table
+};
+
 /// End of the word that starts at `at`: `run(text, at, !SPACE)`, without decoding what cannot be
 /// white space.
 #[inline]
-pub(super) fn word(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or(&[]);
-    // First bytes of all white space: U+0085, U+00A0, U+1680, U+2000 to U+205F, U+3000.
-    let white = |(i, byte): (usize, &u8)| {
-        matches!(byte, b'\t'..=b'\r' | b' ' | 0xC2 | 0xE1..=0xE3)
-            && class_at(text, at + i).0 & SPACE != 0
-    };
-    let mut bytes = rest.iter().enumerate();
-    at + bytes.position(white).unwrap_or(rest.len())
+pub(super) fn word(text: &[u8], mut at: usize) -> usize {
+    while let Some(byte) = text.get(at) {
+        if MAY_BE_WHITE[*byte as usize] && class_at(text, at).0 & SPACE != 0 {
+            break;
+        }
+        at += 1;
+    }
+    at
 }
 
 /// End of the run of at most `most` characters of `set` that starts at `at`.

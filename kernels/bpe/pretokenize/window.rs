@@ -51,50 +51,62 @@ pub(super) struct Window<'a> {
 pub(super) fn cuts<S: Simd, R: Rules>(simd: S, text: &[u8], at: usize) -> u64 {
     let rest = text.get(at..).unwrap_or(&[]);
     simd.prefetch(rest.get(AHEAD..).unwrap_or(&[]));
-    let mut padded = [0; BYTES];
-    let (bytes, len) = match rest.first_chunk() {
-        Some(bytes) => (bytes, BYTES),
-        None => {
-            padded[..rest.len()].copy_from_slice(rest);
-            (&padded, rest.len())
+    if let Some(bytes) = rest.first_chunk() {
+        let window = Window {
+            text,
+            at,
+            len: BYTES as u32,
+            is_last: false,
+        };
+        let masks = Masks::ascii(Bytes::new(simd, bytes), window.valid());
+        if masks.long == 0 {
+            return R::cuts(&masks, window);
         }
-    };
-    let window = Window {
+    }
+    simd.call(AnyCuts::<R> {
         text,
         at,
-        len: len as u32,
-        is_last: len < BYTES,
-    };
-    let masks = Masks::ascii(Bytes::new(simd, bytes), window.valid());
-    if masks.long == 0 {
-        return R::cuts(&masks, window);
-    }
-    simd.call(LongCuts::<R> {
-        window,
-        bytes,
         rules: PhantomData,
     })
 }
 
-/// The same with characters that are not ASCII, on its own: without them much of the arithmetic
-/// falls away.
-struct LongCuts<'a, R> {
-    window: Window<'a>,
-    bytes: &'a [u8; BYTES],
+/// The same, of windows that are not all ASCII or not all text: on its own, for without these much
+/// of the arithmetic falls away.
+struct AnyCuts<'a, R> {
+    text: &'a [u8],
+    at: usize,
     rules: PhantomData<R>,
 }
 
-impl<R: Rules> Kernel for LongCuts<'_, R> {
+impl<R: Rules> Kernel for AnyCuts<'_, R> {
     type Output = u64;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> u64 {
-        let (mut window, bytes) = (self.window, Bytes::new(simd, self.bytes));
-        if !window.is_last {
-            window.len = long::unfinished(bytes).trailing_zeros();
+        let rest = self.text.get(self.at..).unwrap_or(&[]);
+        let mut padded = [0; BYTES];
+        let (bytes, len) = match rest.first_chunk() {
+            Some(bytes) => (bytes, BYTES),
+            None => {
+                padded[..rest.len()].copy_from_slice(rest);
+                (&padded, rest.len())
+            }
+        };
+        let mut window = Window {
+            text: self.text,
+            at: self.at,
+            len: len as u32,
+            is_last: len < BYTES,
+        };
+        let vector = Bytes::new(simd, bytes);
+        let masks = Masks::ascii(vector, window.valid());
+        if masks.long == 0 {
+            return R::cuts(&masks, window);
         }
-        let masks = Masks::ascii(bytes, window.valid());
-        let masks = masks.with(&LongCharacters::new(bytes, self.bytes));
+        if !window.is_last {
+            window.len = long::unfinished(vector).trailing_zeros();
+        }
+        let masks = masks.with(&LongCharacters::new(vector, bytes), window.valid());
         R::cuts(&masks, window) & (window.valid() | window.end())
     }
 }
