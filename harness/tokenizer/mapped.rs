@@ -12,6 +12,7 @@ use barelm_kernels::bpe::sections::{SECTIONS, Tables};
 use barelm_kernels::format::{Container, FormatError};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A mapped file and where the tables are in it.
 #[derive(Debug)]
@@ -72,7 +73,10 @@ pub(super) fn load(path: &Path) -> Result<Tokenizer> {
     let ranges = SECTIONS.each_ref().map(range);
     let path = path.to_path_buf();
     let tables = Storage::Mapped(MappedTables { path, file, ranges });
-    Ok(Tokenizer { tables, pattern })
+    let index = OnceLock::new();
+    #[rustfmt::skip]
+    let tokenizer = Tokenizer { tables, pattern, index };
+    Ok(tokenizer)
 }
 
 fn own_pattern(regex: &[u8], path: &Path) -> Result<HarnessPattern> {

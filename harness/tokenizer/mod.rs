@@ -48,12 +48,13 @@ use crate::container::ContainerWriter;
 use crate::{Error, Result};
 use barelm_kernels::bpe::sections::{SECTIONS, Tables};
 use barelm_kernels::bpe::table::NONE;
-use barelm_kernels::bpe::{KIND, TokenizerRef};
+use barelm_kernels::bpe::{KIND, PairIndex, TokenizerRef};
 use flat::FlatTables;
 use lexicon::Lexicon;
 use mapped::MappedTables;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 use xxhash_rust::xxh64::Xxh64;
 
 /// A tokenizer; see [`Vocabulary`] for an example.
@@ -61,6 +62,8 @@ use xxhash_rust::xxh64::Xxh64;
 pub struct Tokenizer {
     tables: Storage,
     pattern: HarnessPattern,
+    /// Words of the encoders' index of pairs, made when the first of them wants it.
+    index: OnceLock<Option<Vec<u64>>>,
 }
 
 #[derive(Debug)]
@@ -86,8 +89,11 @@ impl Tokenizer {
     fn from_lexicon(lexicon: Lexicon) -> std::result::Result<Self, String> {
         let pattern = lexicon.pattern.clone();
         let flat = FlatTables::build(lexicon)?;
-        let tables = Storage::Owned(flat);
-        Ok(Self { tables, pattern })
+        Ok(Self {
+            tables: Storage::Owned(flat),
+            pattern,
+            index: OnceLock::new(),
+        })
     }
 
     /// Opens a tokenizer by its content: `tokenizer.json`, `.tiktoken`, GPT-2's `vocab.json` or
@@ -158,6 +164,16 @@ impl Tokenizer {
             Storage::Owned(flat) => TokenizerRef::from_tables(flat.tables()),
             Storage::Mapped(mapped) => TokenizerRef::from_tables(mapped.tables()),
         }
+    }
+
+    /// The index of pairs, if the tables allow one; made at the first call.
+    fn pair_index(&self) -> Option<PairIndex<'_>> {
+        let tokenizer = self.as_ref();
+        let words = self.index.get_or_init(|| {
+            let mut words = vec![0; PairIndex::words(&tokenizer)];
+            PairIndex::build(&tokenizer, &mut words).then_some(words)
+        });
+        PairIndex::new(&tokenizer, words.as_deref()?)
     }
 
     /// How text is cut into pieces.

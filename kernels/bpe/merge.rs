@@ -25,13 +25,17 @@ pub(super) struct Pairs<'a> {
     pub(super) vocab: u32,
 }
 
-impl Pairs<'_> {
+/// What says which pairs merge.
+pub(super) trait Merges: Copy {
     /// Rank and merged token of a pair of neighbours; [`NONE`] for both if they do not merge.
-    ///
+    fn get(&self, left: u32, right: u32) -> (u32, u32);
+}
+
+impl Merges for Pairs<'_> {
     /// Nobody looks through a whole table before it is used: a slot that gives an id which does
     /// not exist counts as none here.
     #[inline]
-    pub(super) fn get(&self, left: u32, right: u32) -> (u32, u32) {
+    fn get(&self, left: u32, right: u32) -> (u32, u32) {
         let found = find_pair(self.slots, self.probes, left, right);
         if found.1 < self.vocab {
             found
@@ -53,11 +57,16 @@ pub(super) fn merge(pairs: Pairs<'_>, workspace: &mut [u32], len: usize) -> usiz
     if len <= SHORT {
         merge_short(pairs, workspace, len)
     } else {
-        Chain::new(pairs, workspace, len).merge()
+        merge_long(pairs, workspace, len).0
     }
 }
 
-fn merge_short(pairs: Pairs<'_>, workspace: &mut [u32], mut len: usize) -> usize {
+/// [`merge`] with the heap, for any `len`. Also tells where the last token but one starts.
+pub(super) fn merge_long(pairs: impl Merges, workspace: &mut [u32], len: usize) -> (usize, usize) {
+    Chain::new(pairs, workspace, len).merge()
+}
+
+fn merge_short(pairs: impl Merges, workspace: &mut [u32], mut len: usize) -> usize {
     let (ids, rest) = workspace.split_at_mut(len);
     let (ranks, rest) = rest.split_at_mut(len);
     let merged = &mut rest[..len];
@@ -89,8 +98,8 @@ fn lowest(ranks: &[u32]) -> Option<usize> {
 }
 
 /// The tokens of a long piece, linked, and the heap of their pairs.
-struct Chain<'a> {
-    pairs: Pairs<'a>,
+struct Chain<'a, M> {
+    pairs: M,
     ids: &'a mut [u32],
     prev: &'a mut [u32],
     next: &'a mut [u32],
@@ -102,8 +111,8 @@ struct Chain<'a> {
     heap: Heap<'a>,
 }
 
-impl<'a> Chain<'a> {
-    fn new(pairs: Pairs<'a>, workspace: &'a mut [u32], len: usize) -> Self {
+impl<'a, M: Merges> Chain<'a, M> {
+    fn new(pairs: M, workspace: &'a mut [u32], len: usize) -> Self {
         let (ids, rest) = workspace.split_at_mut(len);
         let (prev, rest) = rest.split_at_mut(len);
         let (next, rest) = rest.split_at_mut(len);
@@ -125,7 +134,7 @@ impl<'a> Chain<'a> {
         chain
     }
 
-    fn merge(mut self) -> usize {
+    fn merge(mut self) -> (usize, usize) {
         while let Some([rank, at]) = self.heap.pop() {
             if self.ranks[at as usize] == rank {
                 self.merge_at(at as usize);
@@ -160,15 +169,17 @@ impl<'a> Chain<'a> {
         }
     }
 
-    /// Moves the tokens that are left to the front.
-    fn gather(self) -> usize {
+    /// Moves the tokens that are left to the front; also tells where the last but one started.
+    fn gather(self) -> (usize, usize) {
         let (mut len, mut at) = (0, 0);
+        let mut last_two = [0; 2];
         while let Some(id) = self.ids.get(at).copied() {
             self.ids[len] = id;
             len += 1;
+            last_two = [last_two[1], at];
             at = self.next[at] as usize;
         }
-        len
+        (len, last_two[0])
     }
 }
 

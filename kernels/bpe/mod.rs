@@ -5,6 +5,8 @@
 //! no pair is left that was learned: Gage, "A new algorithm for data compression", 1994; Sennrich,
 //! Haddow, Birch, "Neural machine translation of rare words with subword units", 2016.
 
+mod index;
+mod long;
 mod merge;
 pub mod pretokenize;
 pub mod sections;
@@ -15,7 +17,9 @@ mod tokenizer;
 pub mod unicode;
 #[rustfmt::skip]
 mod unicode_table;
+mod window;
 
+pub use index::PairIndex;
 pub use pretokenize::{BATCH, Pattern, Pieces, last_cut};
 pub use tokenizer::{KIND, TokenizerRef, Tokens, encode_workspace_len};
 

@@ -2,7 +2,7 @@
 
 use super::sections::{Tables, head};
 use super::table::{EMPTY_PAIR, NONE, PairSlot, UNREACHABLE, insert_bytes, insert_pair, slots_for};
-use super::{BpeError, MergeRule, Pattern, TokenizerRef, encode_workspace_len};
+use super::{BpeError, MergeRule, PairIndex, Pattern, TokenizerRef, encode_workspace_len};
 use crate::rng::Rng;
 use std::vec;
 use std::vec::Vec;
@@ -130,6 +130,125 @@ fn short_and_long_pieces_are_merged_as_by_the_naive_encoder() {
             let ids = encode(vocabulary.tokenizer(), &text);
             assert_eq!(ids, vocabulary.encode_naive(&text), "{text:?}");
         }
+    }
+}
+
+/// Encodes a piece with an index of the pairs.
+fn encode_with_index(tokenizer: TokenizerRef<'_>, piece: &[u8]) -> Vec<u32> {
+    let mut words = vec![0; PairIndex::words(&tokenizer)];
+    assert!(PairIndex::build(&tokenizer, &mut words));
+    let index = PairIndex::new(&tokenizer, &words).unwrap();
+    let mut out = vec![0; piece.len() + 1];
+    let mut workspace = vec![0; encode_workspace_len(piece.len())];
+    let len = tokenizer
+        .encode_piece_with(&index, piece, &mut out, &mut workspace)
+        .unwrap();
+    out.truncate(len);
+    out
+}
+
+/// Encodes a piece by the tables of a file alone, with the heap if it is long.
+fn encode_piece(tokenizer: TokenizerRef<'_>, piece: &[u8]) -> Vec<u32> {
+    let mut out = vec![0; piece.len() + 1];
+    let mut workspace = vec![0; encode_workspace_len(piece.len())];
+    let len = tokenizer
+        .encode_piece_into(piece, &mut out, &mut workspace)
+        .unwrap();
+    out.truncate(len);
+    out
+}
+
+#[test]
+fn an_index_gives_the_ids_of_the_naive_encoder() {
+    let mut rng = Rng::new(31);
+    for round in 0..80 {
+        let alphabet = 1 + round % 4;
+        let merges = if alphabet == 1 { 6 } else { 80 };
+        let pattern = [Pattern::Gpt2, Pattern::Whitespace][round as usize / 4 % 2];
+        let vocabulary = Vocabulary::random(&mut rng, pattern, alphabet, merges);
+        for _ in 0..20 {
+            let len = 1 + rng.below(400);
+            let text = letters(&mut rng, alphabet, len);
+            let ids = encode_with_index(vocabulary.tokenizer(), &text);
+            let end = pattern.end_of_word();
+            let whole: Vec<u8> = text.iter().copied().chain(end).collect();
+            assert_eq!(ids, vocabulary.encode_naive(&whole), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn an_index_gives_the_ids_of_the_heap_where_windows_fail() {
+    let mut rng = Rng::new(32);
+    // Every letter pushes the borders of all tokens behind it: "ab" before "ba", then runs.
+    let waves = [(97, 98), (98, 97), (256, 256), (257, 257), (258, 258)];
+    let runs: Vec<(u32, u32)> = (0..9)
+        .map(|i| if i == 0 { (97, 97) } else { (255 + i, 255 + i) })
+        .collect();
+    let odd = [(97, 97), (256, 97), (257, 257), (258, 257), (259, 256)];
+    for merges in [&waves[..], &runs, &odd] {
+        let vocabulary = Vocabulary::new(Pattern::Gpt2, merges);
+        for round in 0..300 {
+            let len = 1 + rng.below(if round % 30 == 0 { 30_000 } else { 2000 });
+            let period = 1 + rng.below(5) as usize;
+            let unit = letters(&mut rng, 2, period as u64);
+            let mut text: Vec<u8> = unit.iter().copied().cycle().take(len as usize).collect();
+            for _ in 0..rng.below(3) {
+                let at = rng.below(len) as usize;
+                text[at] = 97 + rng.below(3) as u8;
+            }
+            let tokenizer = vocabulary.tokenizer();
+            let same = encode_with_index(tokenizer, &text) == encode_piece(tokenizer, &text);
+            assert!(same, "{merges:?} {unit:?} {len}");
+        }
+    }
+}
+
+#[test]
+fn an_index_is_refused_where_it_could_not_stand_for_the_tables() {
+    let good = Vocabulary::new(Pattern::Gpt2, &[(97, 98), (256, 99)]);
+    let builds = |vocabulary: &Vocabulary| {
+        let tokenizer = TokenizerRef::from_tables(vocabulary.tables());
+        let mut words = vec![0; PairIndex::words(&tokenizer)];
+        PairIndex::build(&tokenizer, &mut words)
+    };
+    assert!(builds(&good));
+    let mut no_such_byte = good.clone();
+    no_such_byte.bytes[7] = NONE;
+    assert!(!builds(&no_such_byte));
+    // Ranks by bytes, where token 257 has no pair that gives it.
+    let mut unreachable = Vocabulary::new(Pattern::Gpt2, &[(97, 98), (256, 99)]);
+    unreachable.head[1] = 1;
+    for slot in unreachable.pairs.iter_mut().filter(|slot| slot[0] != NONE) {
+        slot[2] = slot[3];
+    }
+    assert!(builds(&unreachable));
+    unreachable.pairs.retain(|slot| slot[3] != 257);
+    unreachable.pairs.resize(8, EMPTY_PAIR);
+    assert!(!builds(&unreachable));
+    let tokenizer = good.tokenizer();
+    assert!(!PairIndex::build(&tokenizer, &mut [0; 10]));
+    assert!(PairIndex::new(&tokenizer, &[0; 10]).is_none());
+}
+
+#[test]
+fn any_words_for_an_index_do_no_harm() {
+    let mut rng = Rng::new(33);
+    let vocabulary = Vocabulary::random(&mut rng, Pattern::Gpt2, 3, 40);
+    let tokenizer = vocabulary.tokenizer();
+    let mut words = vec![0; PairIndex::words(&tokenizer)];
+    assert!(PairIndex::build(&tokenizer, &mut words));
+    for _ in 0..200 {
+        let mut bad = words.clone();
+        for _ in 0..40 {
+            let at = rng.below(bad.len() as u64) as usize;
+            bad[at] = [rng.next_u64(), 0, u64::MAX][rng.below(3) as usize];
+        }
+        let index = PairIndex::new(&tokenizer, &bad).unwrap();
+        let text = letters(&mut rng, 3, 300);
+        let mut workspace = vec![0; encode_workspace_len(text.len())];
+        let encoded = tokenizer.encode_piece_with(&index, &text, &mut [0; 300], &mut workspace);
+        assert!(encoded.is_ok());
     }
 }
 

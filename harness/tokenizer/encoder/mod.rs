@@ -12,11 +12,13 @@ mod phrases;
 mod words;
 
 use super::{HarnessPattern, Tokenizer};
-use crate::kernels::bpe::TokenizerRef;
+use crate::kernels::bpe::{PairIndex, TokenizerRef};
 use hash::{hash_of_bytes, hash_of_key};
 use phrases::PhraseCache;
 use words::{MAX_IDS, WordCache, key};
 
+/// Bytes to merge from which on an index of the pairs pays for being made.
+const INDEX_FROM: usize = 1 << 14;
 /// Pieces in a batch.
 const BATCH: usize = 64;
 
@@ -53,7 +55,10 @@ impl<'t> Encoder<'t> {
         Self {
             pattern: tokenizer.pattern(),
             pieces: PieceEncoder {
+                source: tokenizer,
                 tokenizer: tokenizer.as_ref(),
+                index: None,
+                work: 0,
                 words: WordCache::new(),
                 phrases: PhraseCache::new(),
                 workspace: vec![0; 1024],
@@ -139,7 +144,11 @@ impl<'v> Output<'v> {
 
 /// Encodes pieces, with the caches.
 struct PieceEncoder<'t> {
+    source: &'t Tokenizer,
     tokenizer: TokenizerRef<'t>,
+    index: Option<PairIndex<'t>>,
+    /// Bytes that were merged without the index; [`INDEX_FROM`] when that is decided.
+    work: usize,
     words: WordCache,
     phrases: PhraseCache,
     workspace: Vec<u32>,
@@ -195,14 +204,33 @@ impl PieceEncoder<'_> {
 
     /// Encodes a piece into `ids`; returns their number.
     fn encode_uncached(&mut self, piece: &[u8]) -> usize {
-        self.ids.resize(self.ids.len().max(piece.len() + 1), 0);
+        if self.ids.len() <= piece.len() {
+            // New zeros cost nothing before they are written, and most will not be.
+            self.ids = vec![0; piece.len() + 1];
+        }
+        self.count(piece.len());
         loop {
-            let encoded =
-                self.tokenizer
-                    .encode_piece_into(piece, &mut self.ids, &mut self.workspace);
+            let (ids, workspace) = (&mut self.ids, &mut self.workspace);
+            let encoded = match &self.index {
+                Some(index) => self
+                    .tokenizer
+                    .encode_piece_with(index, piece, ids, workspace),
+                None => self.tokenizer.encode_piece_into(piece, ids, workspace),
+            };
             match encoded {
                 Ok(len) => return len,
-                Err(small) => self.workspace.resize(small.needed, 0),
+                Err(small) => self.workspace = vec![0; small.needed],
+            }
+        }
+    }
+
+    /// Takes the index to help as soon as there is much to merge.
+    #[inline]
+    fn count(&mut self, bytes: usize) {
+        if self.work < INDEX_FROM {
+            self.work += bytes;
+            if self.work >= INDEX_FROM {
+                self.index = self.source.pair_index();
             }
         }
     }

@@ -1,0 +1,210 @@
+//! Encodes pieces of any length with an index, window by window.
+//!
+//! Tokens that each are what their own bytes merge to, and of which each two neighbours are what
+//! the bytes of both merge to, are the encoding of all the bytes. For if the merges of the whole
+//! crossed a border between two of these tokens, take the first that does: up to there the merges
+//! inside the two were those that either has alone, so this merge would be next for the bytes of
+//! the two as well. Therefore every stretch of an encoding is an encoding, and two encodings can
+//! be joined at a border that a third one has, too.
+//!
+//! So a long piece is encoded from left to right. The last two tokens of a window are not trusted,
+//! since bytes behind the window could change them. The next window begins with the first of them
+//! and mostly finds it again: then the border before it is one that has been seen, and the tokens
+//! are joined. If not, or if tokens are so long that nothing is gained, the window becomes four
+//! times longer and begins earlier. Long windows are merged with the heap. Each window costs time
+//! in its length and either brings the text on by a quarter of that or is followed by one of four
+//! times the length: the time is O(n log n), whatever the table.
+//!
+//! A window of the same bytes as the one before has the same tokens, so a million equal letters
+//! are copied for the most part.
+
+use super::TokenizerRef;
+use super::index::PairIndex;
+use super::merge::{merge_long, workspace_len as heap_workspace_len};
+use super::table::NONE;
+use super::window::{WINDOW, Window};
+use crate::error::{BufferTooSmall, take};
+
+/// A window grows by this, and shrinks by it where tokens are short.
+const STEP: usize = 4;
+
+/// The bytes of a piece, its mark of a word's end included.
+#[derive(Clone, Copy)]
+pub(super) struct Piece<'t> {
+    pub(super) bytes: &'t [u8],
+    pub(super) end: Option<u8>,
+}
+
+impl<'t> Piece<'t> {
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() + usize::from(self.end.is_some())
+    }
+
+    /// At most 64 bytes from `from` on, in the buffer if the mark is one of them.
+    fn window<'b>(&self, from: usize, buffer: &'b mut [u8; WINDOW]) -> &'b [u8]
+    where
+        't: 'b,
+    {
+        let rest = self.bytes.get(from..).unwrap_or(&[]);
+        match (rest.get(..WINDOW), self.end) {
+            (Some(bytes), _) => bytes,
+            (None, None) => rest,
+            (None, Some(end)) => {
+                let bytes = buffer.get_mut(..=rest.len()).unwrap_or(&mut []);
+                if let Some((last, before)) = bytes.split_last_mut() {
+                    before.copy_from_slice(rest);
+                    *last = end;
+                }
+                bytes
+            }
+        }
+    }
+
+    /// The bytes from `from` to `to`.
+    fn iter(self, from: usize, to: usize) -> impl Iterator<Item = u8> + 't {
+        let bytes = self.bytes.iter().copied().chain(self.end);
+        bytes.skip(from).take(to - from)
+    }
+
+    /// Whether the bytes of two stretches of the same length are equal.
+    fn repeats(&self, a: usize, b: usize, len: usize) -> bool {
+        let stretch = |from: usize| self.bytes.get(from..from + len);
+        stretch(a).is_some() && stretch(a) == stretch(b)
+    }
+}
+
+/// Encodes a piece with the pairs of an index.
+#[inline]
+pub(super) fn encode(
+    tokenizer: &TokenizerRef<'_>,
+    index: &PairIndex<'_>,
+    piece: Piece<'_>,
+    out: &mut [u32],
+    workspace: &mut [u32],
+) -> Result<usize, BufferTooSmall> {
+    let mut window = Window::new();
+    if piece.len() <= WINDOW {
+        window.merge(index, piece.window(0, &mut [0; WINDOW]));
+        window.write(take(out, window.len())?);
+        return Ok(window.len());
+    }
+    #[rustfmt::skip]
+    let encoder = Long { tokenizer, index, piece, out, workspace, window, width: WINDOW, from: 0, len: 0, expected: NONE };
+    encoder.encode()
+}
+
+/// A window as it was merged: where it was, its tokens, where the last but one starts.
+#[derive(Clone, Copy, Default)]
+struct Merged {
+    from: usize,
+    width: usize,
+    len: usize,
+    last_but_one: usize,
+}
+
+struct Long<'t, 'o> {
+    tokenizer: &'t TokenizerRef<'t>,
+    index: &'t PairIndex<'t>,
+    piece: Piece<'t>,
+    out: &'o mut [u32],
+    workspace: &'o mut [u32],
+    window: Window,
+    width: usize,
+    /// Where the window begins, and how many tokens stand before it.
+    from: usize,
+    len: usize,
+    /// The token that a valid encoding has behind them, if any stand there.
+    expected: u32,
+}
+
+impl Long<'_, '_> {
+    #[inline(never)]
+    fn encode(mut self) -> Result<usize, BufferTooSmall> {
+        let mut merged = Merged::default();
+        loop {
+            let to = self.piece.len().min(self.from.saturating_add(self.width));
+            merged = self.merge(merged, to)?;
+            self.write(merged)?;
+            let joins = self.len == 0 || self.out.get(self.len) == Some(&self.expected);
+            if joins && to == self.piece.len() {
+                return Ok(self.len + merged.len);
+            }
+            if joins && merged.len > 2 {
+                self.advance(merged);
+            } else {
+                self.widen();
+            }
+        }
+    }
+
+    /// Merges the bytes from `from` to `to`, unless they are those of the last time.
+    fn merge(&mut self, last: Merged, to: usize) -> Result<Merged, BufferTooSmall> {
+        let width = to - self.from;
+        if last.width == width && self.piece.repeats(last.from, self.from, width) {
+            return Ok(last);
+        }
+        let (len, last_but_one) = if width <= WINDOW {
+            self.window
+                .merge(self.index, self.piece.window(self.from, &mut [0; WINDOW]));
+            (self.window.len(), self.window.last_but_one())
+        } else {
+            let spelled = self
+                .piece
+                .iter(self.from, to)
+                .map(|byte| self.index.letter(byte));
+            let workspace = take(self.workspace, heap_workspace_len(width))?;
+            workspace
+                .iter_mut()
+                .zip(spelled)
+                .for_each(|(place, id)| *place = id);
+            merge_long(*self.index, workspace, width)
+        };
+        let from = self.from;
+        #[rustfmt::skip]
+        let merged = Merged { from, width, len, last_but_one };
+        Ok(merged)
+    }
+
+    /// Writes the tokens of the window behind those that stand.
+    fn write(&mut self, merged: Merged) -> Result<(), BufferTooSmall> {
+        let needed = self.len + merged.len;
+        let place = self
+            .out
+            .get_mut(self.len..needed)
+            .ok_or(BufferTooSmall { needed })?;
+        if merged.width <= WINDOW {
+            self.window.write(place);
+        } else {
+            place.copy_from_slice(take(self.workspace, merged.len)?);
+        }
+        Ok(())
+    }
+
+    /// Keeps all tokens of the window but the last two.
+    fn advance(&mut self, merged: Merged) {
+        self.len += merged.len - 2;
+        self.expected = self.out.get(self.len).copied().unwrap_or(NONE);
+        self.from += merged.last_but_one;
+        if merged.last_but_one < self.width / STEP {
+            self.width *= STEP;
+        } else if merged.len > WINDOW {
+            self.width = WINDOW.max(self.width / STEP);
+        }
+    }
+
+    /// Makes the window longer, and begin earlier.
+    fn widen(&mut self) {
+        self.width = self.width.saturating_mul(STEP);
+        let least = self.from.saturating_sub(self.width / 8);
+        while self.from > least && self.len > 0 {
+            self.len -= 1;
+            self.expected = self.out.get(self.len).copied().unwrap_or(NONE);
+            let bytes = self.tokenizer.token_bytes(self.expected);
+            self.from = self.from.saturating_sub(bytes.map_or(1, <[u8]>::len));
+        }
+        // With an index that lies one is reached without the other: then all begins anew.
+        if self.from == 0 || self.len == 0 {
+            (self.from, self.len) = (0, 0);
+        }
+    }
+}
