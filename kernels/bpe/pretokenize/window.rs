@@ -6,17 +6,17 @@
 //! letters of words. For GPT-2, written from left to right, bit 0 first:
 //!
 //! ```text
-//! text          I t ' s   1 9 8 4 !   ( y e a r s )
-//! letter        1 1 . 1 . . . . . . . . 1 1 1 1 1 .
-//! first letters 1 . . 1 . . . . . . . . 1 . . . . .
-//! first digits  . . . . . 1 . . . . . . . . . . . .
-//! first symbols . . 1 . . . . . . 1 . 1 . . . . . 1
-//! white space   . . . . 1 . . . . . 1 . . . . . . .
+//! text           I t ' s   1 9 8 4 !   ( y e a r s )
+//! letter         1 1 . 1 . . . . . . . . 1 1 1 1 1 .
+//! first letters  1 . . 1 . . . . . . . . 1 . . . . .
+//! first digits   . . . . . 1 . . . . . . . . . . . .
+//! first symbols  . . 1 . . . . . . 1 . 1 . . . . . 1
+//! white space    . . . . 1 . . . . . 1 . . . . . . .
 //! all of those, but none behind a space:
-//!               1 . 1 1 1 . . . . 1 1 . 1 . . . . 1
-//! contraction:  the apostrophe starts a piece, so its end is a start, and the s is none
-//!               1 . 1 . 1 . . . . 1 1 . 1 . . . . 1
-//! pieces        It|'s  | 1984    |!| (|years    |)
+//!                1 . 1 1 1 . . . . 1 1 . 1 . . . . 1
+//! the apostrophe starts a piece and a contraction, whose end is a start, and whose s is none:
+//!                1 . 1 . 1 . . . . 1 1 . 1 . . . . 1
+//! pieces        |I t|' s|  1 9 8 4|!|  (|y e a r s|)
 //! ```
 //!
 //! A window begins where a piece begins, so nothing that came before it matters. What comes behind
