@@ -60,8 +60,8 @@ impl<'t> Cutter<'t> {
 
     /// Bounds of what is certainly ordinary text, behind the last special token.
     fn last_segment(&self, text: &[u8]) -> (usize, usize) {
-        // A name that starts at `settled` or behind it may not be all here, or be part of a longer one.
-        let settled = (text.len() + 1).saturating_sub(self.specials.longest().max(1));
+        // A name that starts there or behind it may not be all here, or be part of a longer one.
+        let settled = self.specials.unfinished(text);
         let mut segment = (0, text.len());
         for found in self.specials.segments(text) {
             segment = match found {

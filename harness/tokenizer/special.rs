@@ -144,9 +144,15 @@ impl Specials {
         self.found.is_empty()
     }
 
-    /// Length of the longest name in bytes.
-    pub fn longest(&self) -> usize {
-        self.longest
+    /// Where a name may start of which only a part is there yet; the text's length if nowhere.
+    pub(super) fn unfinished(&self, text: &[u8]) -> usize {
+        let first = (text.len() + 1).saturating_sub(self.longest.max(1));
+        let goes_on = |name: &[u8], rest: &[u8]| name.len() > rest.len() && name.starts_with(rest);
+        let starts_name = |at: &usize| {
+            let mut names = self.found.iter().map(|special| special.name.as_bytes());
+            names.any(|name| goes_on(name, &text[*at..]))
+        };
+        (first..text.len()).find(starts_name).unwrap_or(text.len())
     }
 
     /// Cuts a text at its special tokens.
