@@ -8,4 +8,5 @@ mod reproducible;
 mod support;
 mod synthetic;
 mod tokenizer;
+mod tokenizer_files;
 mod vectors;

@@ -4,7 +4,7 @@ use super::json::cursor::Cursor;
 use super::json::names::Vocab;
 use super::lexicon::{Lexicon, Merges};
 use super::load::LoadOptions;
-use super::{HarnessPattern, MergeRule, Pattern, byte_chars};
+use super::{HarnessPattern, MergeRule, Pattern, Vocabulary, byte_chars};
 use crate::fold_hash::HashMap;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -80,6 +80,16 @@ fn parse_merges(path: &Path, text: &str, vocab: &Vocab) -> Result<Vec<(u32, u32)
     Ok(merges)
 }
 
+/// The content of `merges.txt`.
+pub(super) fn to_merges(vocabulary: &Vocabulary) -> String {
+    let mut text = String::from("#version: 0.2\n");
+    let name = |id: u32| byte_chars::to_text(&vocabulary.tokens[id as usize]);
+    for (left, right) in &vocabulary.merges {
+        text += &format!("{} {}\n", name(*left), name(*right));
+    }
+    text
+}
+
 /// Tokens by id. One of several characters that no merge gives is special: its name is text.
 fn lexicon(
     vocab: Vocab,
@@ -87,14 +97,6 @@ fn lexicon(
     merges: Vec<(u32, u32)>,
     pattern: HarnessPattern,
 ) -> std::result::Result<Lexicon, String> {
-    let highest = vocab.highest();
-    if highest.map_or(0, |id| id as usize + 1) != vocab.len() {
-        let last = vocab.len().saturating_sub(1);
-        return Err(format!(
-            "the ids are not 0 to {last}: see {}",
-            highest.unwrap_or(0)
-        ));
-    }
     let specials = specials(&vocab, content, &merges)?;
     let names: BTreeMap<u32, &[u8]> = specials.iter().map(|(n, id)| (*id, n.as_bytes())).collect();
     Ok(Lexicon {
@@ -111,11 +113,8 @@ fn specials(
     content: &[u8],
     merges: &[(u32, u32)],
 ) -> std::result::Result<Vec<(String, u32)>, String> {
-    let mut tokens = vec![&b""[..]; vocab.len()];
-    for (_, id, token) in vocab.iter() {
-        tokens[id as usize] = token;
-    }
-    let whole = |(l, r): &(u32, u32)| [tokens[*l as usize], tokens[*r as usize]].concat();
+    let tokens: HashMap<u32, &[u8]> = vocab.iter().map(|(_, id, token)| (id, token)).collect();
+    let whole = |(l, r): &(u32, u32)| [tokens[l], tokens[r]].concat();
     let merged: HashMap<Vec<u8>, ()> = merges.iter().map(|pair| (whole(pair), ())).collect();
     let mut specials = Vec::new();
     for (place, id, token) in vocab.iter() {

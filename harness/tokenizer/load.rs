@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use barelm_kernels::format::MAGIC;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How to read a tokenizer's file.
 #[derive(Clone, Debug, Default)]
@@ -24,14 +24,20 @@ pub struct LoadOptions {
 /// Files looked for in a folder, in this order.
 const IN_FOLDER: [&str; 3] = ["tokenizer.json", "tokenizer.barelm", "vocab.json"];
 
+/// The file itself, or the tokenizer's file in a folder.
+pub(super) fn file_at(path: &Path) -> Result<PathBuf> {
+    if !path.is_dir() {
+        return Ok(path.into());
+    }
+    let files = IN_FOLDER.map(|name| path.join(name));
+    let found = files.into_iter().find(|file| file.is_file());
+    let message = format!("no tokenizer in this folder ({})", IN_FOLDER.join(", "));
+    found.ok_or_else(|| Error::data(path, message))
+}
+
 /// See [`Tokenizer::load`].
 pub(super) fn load(path: &Path, options: &LoadOptions) -> Result<Tokenizer> {
-    if path.is_dir() {
-        let files = IN_FOLDER.map(|name| path.join(name));
-        let found = files.iter().find(|file| file.is_file());
-        let message = format!("no tokenizer in this folder ({})", IN_FOLDER.join(", "));
-        return load(found.ok_or_else(|| Error::data(path, message))?, options);
-    }
+    let path = &file_at(path)?;
     let tokenizer = match starts_with_magic(path)? {
         true => mapped::load(path)?,
         false => {

@@ -6,12 +6,14 @@
 
 mod blocks;
 pub(crate) mod byte_chars;
+mod convert;
 mod cut;
 mod decoder;
 mod dropout;
 mod encoder;
 mod flat;
 mod gpt2_files;
+pub mod inspect;
 mod json;
 mod lexicon;
 mod load;
@@ -32,6 +34,7 @@ mod tests;
 
 pub use barelm_kernels::bpe::{MergeRule, Pattern};
 pub use blocks::{CorpusBlocks, TextPart};
+pub use convert::{Loss, TokenizerFormat, refuse_unread_parts};
 pub use cut::Cutter;
 pub use decoder::{Decoder, InvalidBytes};
 pub use dropout::{Dropout, DropoutEncoder};

@@ -134,13 +134,13 @@ fn number(text: &[u8]) -> Option<usize> {
     number.filter(|_| !text.is_empty())
 }
 
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 /// Value of each base64 digit; [`NO_DIGIT`] for all other characters.
 const DIGITS: [u8; 256] = {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut digits = [NO_DIGIT; 256];
     let mut value = 0;
-    while value < alphabet.len() {
-        digits[alphabet[value] as usize] = value as u8;
+    while value < ALPHABET.len() {
+        digits[ALPHABET[value] as usize] = value as u8;
         value += 1;
     }
     digits
@@ -171,19 +171,45 @@ fn decode(group: [u8; 4]) -> Option<[u8; 3]> {
     (a | b | c | d != NO_DIGIT).then_some(bytes)
 }
 
+/// The content of a file: a line for each id and its token.
+pub(super) fn to_lines<'t>(tokens: impl Iterator<Item = (u32, &'t [u8])>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (id, token) in tokens {
+        for group in token.chunks(3) {
+            lines.extend_from_slice(&encode(group));
+        }
+        lines.extend_from_slice(format!(" {id}\n").as_bytes());
+    }
+    lines
+}
+
+/// Base64 of up to three bytes.
+fn encode(group: &[u8]) -> [u8; 4] {
+    let word = [0, 1, 2].map(|i| u32::from(group.get(i).copied().unwrap_or(0)));
+    let word = word[0] << 16 | word[1] << 8 | word[2];
+    let mut text = [18, 12, 6, 0].map(|shift| ALPHABET[(word >> shift & 63) as usize]);
+    text[1 + group.len()..].fill(b'=');
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn base64_is_decoded_and_nonsense_is_not() {
-        let base64 = |text| {
+        let base64 = |text: &[u8]| {
             let mut bytes = Vec::new();
             append_base64(text, &mut bytes).map(|()| bytes)
         };
         assert_eq!(base64(b"aGVsbG8="), Some(b"hello".to_vec()));
         assert_eq!(base64(b"IA=="), Some(b" ".to_vec()));
         assert_eq!(base64(b"/+8A"), Some(vec![0xff, 0xef, 0]));
+        for token in [&b"hello"[..], b" ", b"\xff\xef\x00", b"abcd"] {
+            let line = to_lines([(7, token)].into_iter());
+            let text = line.strip_suffix(b" 7\n").unwrap();
+            assert_eq!(base64(text), Some(token.to_vec()));
+        }
         for bad in [&b"a"[..], b"a===", b"IA==IA==", b"a b=", b"===="] {
             assert_eq!(base64(bad), None, "{bad:?}");
         }

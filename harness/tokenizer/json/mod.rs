@@ -6,5 +6,5 @@ mod read;
 mod split;
 mod write;
 
-pub(super) use read::read;
-pub(super) use write::to_json;
+pub(super) use read::{read, unread_parts};
+pub(super) use write::{to_json, to_vocab};

@@ -7,6 +7,7 @@ use super::cursor::{Bad, Cursor, Scan};
 use super::names::{End, Vocab, append_name};
 use super::split;
 use crate::Error;
+use crate::corpus::map::map_path;
 use crate::tokenizer::lexicon::{Lexicon, Merges, PartList, TokenBytes};
 use crate::tokenizer::{LoadOptions, MergeRule};
 use serde::Deserialize;
@@ -111,6 +112,28 @@ pub(in crate::tokenizer) fn read(
     let (vocab, merges) = (vocab.map_err(bad)?, merges.map_err(bad)?);
     let lexicon = lexicon(file, vocab, merges, content, options);
     lexicon.map_err(|message| Error::data(path, message))
+}
+
+/// Names of the parts that stand in a file and are not read, though they change ids after
+/// encoding; none for a file that is no `tokenizer.json`.
+pub(in crate::tokenizer) fn unread_parts(path: &Path) -> crate::Result<Vec<String>> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let content = map_path(path)?;
+    let lists = Lists::find(&content);
+    let outline = lists
+        .map(|lists| lists.cut_out(&content))
+        .unwrap_or_default();
+    let outline: Value = serde_json::from_slice(&outline).unwrap_or_default();
+    let does_something = |part: &str| match &outline[part] {
+        Value::Null => false,
+        // It moves offsets and leaves ids alone.
+        part => part["type"] != "ByteLevel",
+    };
+    let parts = ["post_processor", "truncation", "padding"].into_iter();
+    let parts = parts.filter(|part| does_something(part));
+    Ok(parts.map(String::from).collect())
 }
 
 impl Lists {

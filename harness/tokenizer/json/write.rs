@@ -91,15 +91,24 @@ fn added_token((content, id): &(String, u32)) -> AddedToken {
     }
 }
 
-fn model(vocabulary: &Vocabulary) -> Model {
-    let mut names: Vec<String> = vocabulary
-        .tokens
-        .iter()
-        .map(|t| byte_chars::to_text(t))
-        .collect();
+/// A map from tokens to ids, special tokens by their names: GPT-2's `vocab.json`.
+pub(in crate::tokenizer) fn to_vocab(vocabulary: &Vocabulary) -> String {
+    let text = serde_json::to_string(&Tokens(names(vocabulary)));
+    text.expect("names and numbers are JSON") + "\n"
+}
+
+/// Names by id: bytes as characters, those of special tokens as they are.
+fn names(vocabulary: &Vocabulary) -> Vec<String> {
+    let tokens = vocabulary.tokens.iter();
+    let mut names: Vec<String> = tokens.map(|t| byte_chars::to_text(t)).collect();
     for (name, id) in &vocabulary.specials {
         names[*id as usize] = name.clone();
     }
+    names
+}
+
+fn model(vocabulary: &Vocabulary) -> Model {
+    let names = names(vocabulary);
     let name = |id: &u32| names[*id as usize].clone();
     let merges = vocabulary
         .merges

@@ -1,5 +1,6 @@
 //! Tokenizers as their users see them.
 
+mod convert;
 mod files;
 mod flat;
 mod published;
