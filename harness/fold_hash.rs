@@ -12,8 +12,9 @@ pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefau
 #[derive(Default)]
 pub(crate) struct Fold(u64);
 
+/// One multiplication, high half folded onto the low one.
 #[inline]
-fn fold(a: u64, b: u64) -> u64 {
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a ^ 0x9E37_79B9_7F4A_7C15) * u128::from(b ^ 0xD1B5_4A32_D192_ED03);
     product as u64 ^ (product >> 64) as u64
 }

@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod pretoken_counts;
 pub mod profile;
 pub mod progress;
+mod scratch;
 pub mod synthetic;
 pub mod token_stream;
 pub mod tokenizer;

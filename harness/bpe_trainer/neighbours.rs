@@ -15,7 +15,7 @@ pub(super) struct Neighbours {
 
 #[derive(Clone, Default)]
 struct Slot {
-    sum: i64,
+    sum: u64,
     len: u32,
     /// Where the next position of the list goes.
     cursor: u32,
@@ -38,7 +38,7 @@ impl Neighbours {
         if slot.len == 0 {
             self.touched.push(token);
         }
-        slot.sum += count as i64;
+        slot.sum += count;
         slot.len += 1;
     }
 
@@ -54,9 +54,9 @@ impl Neighbours {
         self.noted.len()
     }
 
-    /// Lays the lists out one behind the other, the first at `start`.
-    pub(super) fn lay_out(&mut self, start: usize) {
-        let mut at = start as u32;
+    /// Lays the lists out one behind the other.
+    pub(super) fn lay_out(&mut self) {
+        let mut at = 0;
         for &token in &self.touched {
             let slot = &mut self.slots[token as usize];
             slot.cursor = at;
@@ -72,9 +72,9 @@ impl Neighbours {
         slot.cursor as usize - 1
     }
 
-    /// Deals the gathered positions out into `positions`, from `start` on.
-    pub(super) fn deal(&mut self, start: usize, positions: &mut [u32]) {
-        self.lay_out(start);
+    /// Deals the gathered positions out into `positions`.
+    pub(super) fn deal(&mut self, positions: &mut [u32]) {
+        self.lay_out();
         for i in 0..self.noted.len() {
             let (token, position) = self.noted[i];
             positions[self.place(token)] = position;
@@ -82,7 +82,7 @@ impl Neighbours {
     }
 
     /// The sums by token.
-    pub(super) fn sums(&self) -> impl Iterator<Item = (u32, i64)> {
+    pub(super) fn sums(&self) -> impl Iterator<Item = (u32, u64)> {
         let sum = |&token: &u32| (token, self.slots[token as usize].sum);
         self.touched.iter().map(sum)
     }

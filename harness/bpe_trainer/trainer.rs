@@ -9,6 +9,7 @@ use super::pairs::{Pair, Pairs};
 use super::words::{Merge, Words};
 use super::{Alphabet, BpeTrainerOptions, Compat};
 use crate::pretoken_counts::PretokenCounts;
+use crate::scratch::Scratch;
 use crate::tokenizer::byte_chars;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -27,7 +28,6 @@ pub(super) struct Trainer {
     before: Neighbours,
     after: Neighbours,
     vocab_size: usize,
-    min_frequency: u64,
     max_len: usize,
 }
 
@@ -40,7 +40,7 @@ impl Trainer {
         let words = Words::new(counts, alphabet)?;
         let tokens = alphabet.tokens.clone();
         Ok(Self {
-            pairs: initial_pairs(&words, options.specials.len() as u32),
+            pairs: initial_pairs(&words, options, counts.scratch())?,
             words,
             len: tokens.iter().map(|token| token.len() as u32).collect(),
             spelled: spellings(&options.specials),
@@ -50,7 +50,6 @@ impl Trainer {
             before: Neighbours::default(),
             after: Neighbours::default(),
             vocab_size: options.vocab_size,
-            min_frequency: options.min_frequency,
             max_len: options.max_token_length.unwrap_or(usize::MAX),
         })
     }
@@ -66,7 +65,7 @@ impl Trainer {
             return Ok(false);
         }
         let mut positions = Vec::new();
-        let Some(pair) = self.pairs.pop(self.min_frequency, &mut positions) else {
+        let Some(pair) = self.pairs.pop(&mut positions) else {
             return Ok(false);
         };
         let Some(merge) = self.token_of(pair)? else {
@@ -75,7 +74,7 @@ impl Trainer {
         self.merges.push(pair);
         self.merge_at(&positions, &merge);
         self.update_counts(&merge);
-        self.queue_new_pairs(&merge);
+        self.queue_new_pairs(&merge)?;
         Ok(true)
     }
 
@@ -106,8 +105,9 @@ impl Trainer {
     fn merge_at(&mut self, positions: &[u32], merge: &Merge) {
         self.before.begin(self.tokens.len());
         self.after.begin(self.tokens.len());
+        let mut words = self.words.sites();
         for &position in positions {
-            let Some(site) = self.words.merge(position, merge, &self.len) else {
+            let Some(site) = words.merge(position, merge, &self.len) else {
                 continue;
             };
             if let Some((token, start)) = site.before {
@@ -119,31 +119,31 @@ impl Trainer {
         }
     }
 
+    /// Counts the pairs that came, then those that went: some did both in one word.
     fn update_counts(&mut self, merge: &Merge) {
         let Merge {
             left, right, new, ..
         } = *merge;
-        let before = self
-            .before
-            .sums()
-            .map(|(x, sum)| (x, (x, left), (x, new), sum));
-        let after = self
-            .after
-            .sums()
-            .map(|(y, sum)| (y, (right, y), (new, y), sum));
-        for (neighbour, gone, come, sum) in before.chain(after) {
-            self.pairs.add(gone, -sum);
-            if may_grow(&self.len, self.max_len, merge, neighbour) {
-                self.pairs.add(come, sum);
-            }
+        let allowed = |x: u32| may_grow(&self.len, self.max_len, merge, x);
+        for (x, sum) in self.before.sums().filter(|(x, _)| allowed(*x)) {
+            self.pairs.add((x, new), sum);
+        }
+        for (y, sum) in self.after.sums().filter(|(y, _)| allowed(*y)) {
+            self.pairs.add((new, y), sum);
+        }
+        for (x, sum) in self.before.sums() {
+            self.pairs.subtract((x, left), sum);
+        }
+        for (y, sum) in self.after.sums() {
+            self.pairs.subtract((right, y), sum);
         }
     }
 
-    fn queue_new_pairs(&mut self, merge: &Merge) {
+    fn queue_new_pairs(&mut self, merge: &Merge) -> Result<()> {
         let allowed = |x: u32| may_grow(&self.len, self.max_len, merge, x);
         let (pairs, new) = (&mut self.pairs, merge.new);
-        pairs.push_lists(&mut self.before, |x| allowed(x).then_some((x, new)));
-        pairs.push_lists(&mut self.after, |y| allowed(y).then_some((new, y)));
+        pairs.push_lists(&mut self.before, |x| allowed(x).then_some((x, new)))?;
+        pairs.push_lists(&mut self.after, |y| allowed(y).then_some((new, y)))
     }
 }
 
@@ -153,28 +153,29 @@ fn may_grow(len: &[u32], max_len: usize, merge: &Merge, neighbour: u32) -> bool 
     (len as usize) < max_len
 }
 
-/// Counts and positions of all pairs of bytes, whose ids start at `first`.
-fn initial_pairs(words: &Words, first: u32) -> Pairs {
-    let mut pairs = Pairs::default();
+/// Counts and positions of all pairs of bytes, whose ids follow the special tokens'.
+fn initial_pairs(words: &Words, options: &BpeTrainerOptions, scratch: &Scratch) -> Result<Pairs> {
+    let first = options.specials.len() as u32;
+    let mut pairs = Pairs::new(options.min_frequency, scratch)?;
     let mut found = Neighbours::default();
     found.begin(1 << 16);
     let index = |left: u32, right: u32| (left - first) << 8 | (right - first);
+    let mut len = 0;
     for (_, left, right, count) in words.pairs() {
         found.announce(index(left, right), count);
+        len += 1;
     }
-    let range = pairs.reserve(words.pairs().count());
-    found.lay_out(range.start);
+    found.lay_out();
+    let positions = pairs.reserve(len)?;
     for (position, left, right, _) in words.pairs() {
-        pairs.positions_mut()[found.place(index(left, right))] = position;
+        positions[found.place(index(left, right))] = position;
     }
     let pair = |index: u32| (first + (index >> 8), first + (index & 0xFF));
     for (index, sum) in found.sums() {
         pairs.add(pair(index), sum);
     }
-    for (index, positions) in found.lists() {
-        pairs.push(pair(index), positions);
-    }
-    pairs
+    pairs.push_dealt(&found, 0, |index| Some(pair(index)));
+    Ok(pairs)
 }
 
 /// Special tokens by the bytes that GPT-2's characters write like their names: the names' own

@@ -12,6 +12,7 @@
 
 use super::Alphabet;
 use crate::pretoken_counts::PretokenCounts;
+use crate::scratch::ScratchVec;
 use crate::{Error, Result};
 
 /// The cell between two words.
@@ -21,14 +22,14 @@ const DEAD: u32 = u32::MAX - 1;
 /// Cells for one hint into the runs.
 const HINT_CELLS: usize = 64;
 
-/// Most cells: the positions of pairs, some of them stale, are to fit in 32 bits.
-const MAX_CELLS: usize = 1 << 29;
+/// Most cells: a position is to fit in 32 bits.
+const MAX_CELLS: usize = u32::MAX as usize;
 
 /// The words of a corpus, and how often each occurs.
 pub(super) struct Words {
-    cells: Vec<u32>,
+    cells: ScratchVec<u32>,
     runs: Vec<Run>,
-    hints: Vec<u32>,
+    hints: ScratchVec<u32>,
 }
 
 /// Words of equal count that lie together, up to the next run's start.
@@ -60,22 +61,37 @@ impl Words {
         let mark = usize::from(alphabet.end_of_word.is_some());
         let len = 1 + counts.distinct_bytes() + counts.len() * (1 + mark);
         if len > MAX_CELLS {
-            let message = "the distinct pretokens have over 512 MB; train on less text";
+            let message = "the distinct pretokens have over 4 GB; train on less text";
             return Err(Error::Usage(message.into()));
         }
-        let (mut cells, mut runs) = (Vec::with_capacity(len), Vec::<Run>::new());
-        cells.push(SEPARATOR);
+        let mut cells = counts.scratch().zeros::<u32>(len)?;
+        let (mut at, mut runs) = (1, Vec::<Run>::new());
+        let all = &mut cells[..];
+        all[0] = SEPARATOR;
         for (word, count) in counts.iter() {
             if runs.last().is_none_or(|run| run.count != count) {
-                let start = cells.len() as u32;
+                let start = at as u32;
                 runs.push(Run { start, count });
             }
-            let bytes = word.iter().chain(&alphabet.end_of_word);
-            cells.extend(bytes.map(|&byte| alphabet.ids[usize::from(byte)]));
-            cells.push(SEPARATOR);
+            for byte in word.iter().chain(&alphabet.end_of_word) {
+                all[at] = alphabet.ids[usize::from(*byte)];
+                at += 1;
+            }
+            all[at] = SEPARATOR;
+            at += 1;
         }
-        let hints = hints(&runs, cells.len());
+        let mut hints = counts.scratch().zeros(len.div_ceil(HINT_CELLS))?;
+        fill_hints(&mut hints, &runs);
         Ok(Self { cells, runs, hints })
+    }
+
+    /// The words while one pair merges.
+    pub(super) fn sites(&mut self) -> Sites<'_> {
+        Sites {
+            cells: &mut self.cells,
+            runs: &self.runs,
+            hints: &self.hints,
+        }
     }
 
     /// Every pair of neighbours before the first merge: position, left, right, count.
@@ -90,7 +106,16 @@ impl Words {
                 .map(|(pair, position)| (position, pair[0], pair[1], run.count))
         })
     }
+}
 
+/// The words as plain slices.
+pub(super) struct Sites<'w> {
+    cells: &'w mut [u32],
+    runs: &'w [Run],
+    hints: &'w [u32],
+}
+
+impl Sites<'_> {
     /// Merges the pair at `position`, if it is still there.
     #[inline]
     pub(super) fn merge(&mut self, position: u32, merge: &Merge, len: &[u32]) -> Option<Site> {
@@ -122,16 +147,15 @@ impl Words {
 }
 
 /// For every [`HINT_CELLS`] cells, the run that the first of them belongs to.
-fn hints(runs: &[Run], cells: usize) -> Vec<u32> {
+fn fill_hints(hints: &mut [u32], runs: &[Run]) {
     let mut run = 0;
-    let hint = |cell: usize| {
+    for (hint, cell) in hints.iter_mut().zip((0..).step_by(HINT_CELLS)) {
         while runs
             .get(run + 1)
             .is_some_and(|next| next.start as usize <= cell)
         {
             run += 1;
         }
-        run as u32
-    };
-    (0..cells).step_by(HINT_CELLS).map(hint).collect()
+        *hint = run as u32;
+    }
 }

@@ -1,4 +1,4 @@
-//! Files mapped read-only: the one place of the harness that needs `unsafe`.
+//! Files mapped, and read-only but for temporary ones: the one place of the harness that needs `unsafe`.
 //!
 //! A mapped file that another process truncates has no bytes behind its last pages any more, and
 //! whoever reads there gets SIGBUS. We register every mapping in a fixed table. The signal's
@@ -8,9 +8,9 @@
 #![allow(unsafe_code)]
 
 use crate::{Error, Result};
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 /// A whole file as a slice of bytes that starts on a page boundary.
@@ -58,6 +58,34 @@ pub fn map_file(file: &File, path: &Path) -> Result<Mapping> {
         _guarded,
         bytes,
     })
+}
+
+/// A temporary file of our own as bytes that can be written.
+#[derive(Debug)]
+pub(crate) struct MappingMut(MmapMut);
+
+impl Deref for MappingMut {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for MappingMut {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+/// Maps a temporary file that nobody else can open; `path` is its name in errors.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be mapped.
+pub(crate) fn map_file_mut(file: &File, path: &Path) -> Result<MappingMut> {
+    // SAFETY: the caller's file has no name, so no other process shrinks it or writes to it.
+    let bytes = unsafe { MmapMut::map_mut(file) };
+    bytes.map(MappingMut).map_err(Error::io(path))
 }
 
 #[cfg(unix)]

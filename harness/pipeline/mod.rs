@@ -25,7 +25,7 @@ use crate::corpus::Corpus;
 use crate::model_file::{self, ModelFile, Origin, save_model};
 use crate::ngram::BigramModel;
 use crate::output::{OutputFile, write_file};
-use crate::pretoken_counts::CountMode;
+use crate::pretoken_counts::CountOptions;
 use crate::progress::{self, Progress};
 use crate::synthetic::SyntheticCorpus;
 use crate::token_stream::{self, TokenStream};
@@ -150,9 +150,11 @@ pub fn train_tokenizer(
 ) -> Result<Tokenizer> {
     let job = TokenizerJob {
         pattern: pattern.clone(),
-        mode: CountMode::Lines,
+        counting: CountOptions {
+            threads,
+            ..CountOptions::default()
+        },
         trainer: options.clone(),
-        threads,
     };
     job.run(corpus)
 }

@@ -3,8 +3,8 @@
 use crate::Result;
 use crate::bpe_trainer::{self, BpeTrainerOptions};
 use crate::corpus::Corpus;
-use crate::pretoken_counts::{CountMode, PretokenCounts};
-use crate::progress::Progress;
+use crate::pretoken_counts::{CountOptions, Estimate, PretokenCounts};
+use crate::progress::{self, Progress};
 use crate::tokenizer::{HarnessPattern, Tokenizer};
 
 /// How to learn a tokenizer from a corpus.
@@ -12,12 +12,10 @@ use crate::tokenizer::{HarnessPattern, Tokenizer};
 pub struct TokenizerJob {
     /// How text is cut into pieces.
     pub pattern: HarnessPattern,
-    /// Whether lines or documents are cut.
-    pub mode: CountMode,
+    /// How to count them.
+    pub counting: CountOptions,
     /// What to learn.
     pub trainer: BpeTrainerOptions,
-    /// Threads; the result does not depend on it.
-    pub threads: usize,
 }
 
 impl TokenizerJob {
@@ -28,9 +26,14 @@ impl TokenizerJob {
     /// [`Error::Data`](crate::Error::Data) for a corpus without pretokens.
     pub fn run(&self, corpus: &Corpus) -> Result<Tokenizer> {
         self.trainer.validate()?;
+        self.counting.validate()?;
+        if !progress::is_quiet()
+            && let Some(estimate) = Estimate::new(corpus, &self.pattern, &self.counting)?
+        {
+            super::note(&estimate.to_string());
+        }
         let progress = Progress::new("count pretokens", corpus.bytes(), "bytes");
-        let counts =
-            PretokenCounts::count(corpus, &self.pattern, self.mode, self.threads, &progress)?;
+        let counts = PretokenCounts::count_with(corpus, &self.pattern, &self.counting, &progress)?;
         progress.finish();
         let wanted = self.trainer.vocab_size.saturating_sub(256);
         let progress = Progress::new("learn merges", wanted as u64, "merges");

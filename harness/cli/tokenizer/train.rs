@@ -2,13 +2,13 @@
 
 use crate::Result;
 use crate::bpe_trainer::{BpeTrainerOptions, Compat, InitialAlphabet};
-use crate::cli::{Global, Input};
+use crate::cli::{Global, Input, parse_size};
 use crate::output::OutputFile;
 use crate::pipeline::TokenizerJob;
-use crate::pretoken_counts::CountMode;
+use crate::pretoken_counts::{CountMode, CountOptions, PretokenCounts};
 use crate::tokenizer::HarnessPattern;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(in crate::cli) struct TrainArgs {
@@ -40,6 +40,15 @@ pub(in crate::cli) struct TrainArgs {
     /// What is cut into pieces at a time
     #[arg(long, value_enum, default_value_t = By::Line)]
     by: By,
+    /// Memory for the table of counts, such as 512M; what is more goes to temporary files
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
+    /// Folder for temporary files [default: that of the output]
+    #[arg(long, value_name = "FOLDER")]
+    tmp: Option<PathBuf>,
+    /// Keep what was counted in OUTPUT.work, and go on from there if a run was killed
+    #[arg(long)]
+    resume: bool,
     /// Where to write tokenizer.json
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -75,19 +84,42 @@ impl TrainArgs {
     }
 }
 
+impl TrainArgs {
+    fn counting(&self, threads: usize) -> CountOptions {
+        let defaults = CountOptions::default();
+        let parent = self.output.parent().filter(|p| !p.as_os_str().is_empty());
+        let beside = || parent.unwrap_or(Path::new(".")).to_path_buf();
+        CountOptions {
+            mode: match self.by {
+                By::Line => CountMode::Lines,
+                By::Document => CountMode::Documents,
+            },
+            threads,
+            memory: self.memory.map_or(defaults.memory, |size| size as usize),
+            folder: self.tmp.clone().unwrap_or_else(beside),
+            work: self.resume.then(|| {
+                let mut name = self.output.clone().into_os_string();
+                name.push(".work");
+                name.into()
+            }),
+            ..defaults
+        }
+    }
+}
+
 pub(super) fn run(global: &Global, args: &TrainArgs) -> Result<()> {
     let job = TokenizerJob {
         pattern: HarnessPattern::parse(&args.pattern)?,
-        mode: match args.by {
-            By::Line => CountMode::Lines,
-            By::Document => CountMode::Documents,
-        },
+        counting: args.counting(global.threads()),
         trainer: args.options(),
-        threads: global.threads(),
     };
     job.trainer.validate()?;
     // A place that cannot be written should be known now, not after the work.
     drop(OutputFile::create(&args.output)?);
     let corpus = args.input.open()?;
-    job.run(&corpus)?.save_json(&args.output)
+    job.run(&corpus)?.save_json(&args.output)?;
+    match &job.counting.work {
+        Some(work) => PretokenCounts::forget(work),
+        None => Ok(()),
+    }
 }
