@@ -228,7 +228,8 @@ impl Tokenizer {
         Ok(ids.into_iter().zip(ranges).collect())
     }
 
-    /// Number of ids that [`Tokenizer::encode`] gives, in memory that does not grow with the text.
+    /// Number of ids that [`Tokenizer::encode`] gives, a block of the text at a time: none are kept.
+    /// (A regular expression of the user's own has one block, the text.)
     pub fn count(&self, text: &[u8]) -> u64 {
         let mut encoder = TextEncoder::new(self, &EncodeOptions::default())
             .expect("every tokenizer encodes ordinary text");

@@ -2,7 +2,8 @@
 //!
 //! Tokens of byte-level vocabularies lie side by side, so the ids alone tell where each one is;
 //! only bytes without a token and the white space between the words of
-//! [`Pattern::Whitespace`](super::Pattern::Whitespace) have to be stepped over.
+//! [`Pattern::Whitespace`](super::Pattern::Whitespace) have to be stepped over. A space in front of
+//! a word is part of its token and of the range (`trim_offsets` is off, as Hugging Face calls it).
 
 use super::{Tokenizer, byte_token};
 use std::ops::Range;

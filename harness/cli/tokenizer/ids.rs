@@ -34,17 +34,28 @@ impl<'p, F: Fn(u32) -> bool> IdParser<'p, F> {
     /// # Errors
     /// [`Error::Data`] with the byte of what is no id, or not one of the vocabulary.
     pub(super) fn push(&mut self, block: &[u8], ids: &mut Vec<u32>) -> Result<()> {
-        for byte in block {
+        let mut number = self.number.take();
+        for (at, byte) in (self.position..).zip(block) {
             match byte {
-                b'0'..=b'9' => self.digit(u64::from(byte - b'0')),
-                b' ' | b',' | b'[' | b']' | b'\n' | b'\r' | b'\t' => self.end_number(ids)?,
+                b'0'..=b'9' => {
+                    let (value, start) = number.map_or((0, at), |n: Number| (n.value, n.start));
+                    // Anything past the largest id is refused, however long it is.
+                    let value = (10 * value + u64::from(byte - b'0')).min(1 << 32);
+                    number = Some(Number { value, start });
+                }
+                b' ' | b',' | b'[' | b']' | b'\n' | b'\r' | b'\t' => {
+                    if let Some(number) = number.take() {
+                        ids.push(self.id(number)?);
+                    }
+                }
                 _ => {
                     let message = "not a token id; decimal numbers or JSON arrays are read";
-                    return Err(Error::data_at(self.path, self.position, message));
+                    return Err(Error::data_at(self.path, at, message));
                 }
             }
-            self.position += 1;
         }
+        self.number = number;
+        self.position += block.len() as u64;
         Ok(())
     }
 
@@ -53,30 +64,18 @@ impl<'p, F: Fn(u32) -> bool> IdParser<'p, F> {
     /// # Errors
     /// Those of [`IdParser::push`].
     pub(super) fn finish(&mut self, ids: &mut Vec<u32>) -> Result<()> {
-        self.end_number(ids)
-    }
-
-    fn digit(&mut self, digit: u64) {
-        let start = self.position;
-        let number = self.number.get_or_insert(Number { value: 0, start });
-        // Anything past the largest id is refused, however long it is.
-        number.value = (10 * number.value + digit).min(1 << 32);
-    }
-
-    fn end_number(&mut self, ids: &mut Vec<u32>) -> Result<()> {
-        let Some(Number { value, start }) = self.number.take() else {
-            return Ok(());
-        };
-        match u32::try_from(value) {
-            Ok(id) if (self.is_id)(id) => {
-                ids.push(id);
-                Ok(())
-            }
-            _ => {
-                let message = "this id is not in the vocabulary; was another tokenizer used?";
-                Err(Error::data_at(self.path, start, message))
-            }
+        if let Some(number) = self.number.take() {
+            ids.push(self.id(number)?);
         }
+        Ok(())
+    }
+
+    fn id(&self, Number { value, start }: Number) -> Result<u32> {
+        let id = u32::try_from(value).ok().filter(|id| (self.is_id)(*id));
+        id.ok_or_else(|| {
+            let message = "this id is not in the vocabulary; was another tokenizer used?";
+            Error::data_at(self.path, start, message)
+        })
     }
 }
 
