@@ -1,14 +1,15 @@
 //! Character classes that the published patterns distinguish, as a table of two stages.
 //!
-//! A code point's upper bits choose a block of 128 classes of four bits; equal blocks are stored
-//! once. 18 kB hold all of Unicode 16. The table file is generated:
+//! A code point's upper bits choose a block of 128 characters; equal blocks are stored once. Each
+//! half of a block is a [`Row`] of three words, so that the classes of many characters of one row can
+//! be told at once. 14 kB hold all of Unicode 16. The table file is generated:
 //!
 //! ```text
 //! BARELM_REGENERATE=1 cargo test -p barelm-kernels --lib unicode
 //! ```
 //! and the same test, without the variable, compares it with the `regex-syntax` crate.
 
-use super::unicode_table::{BLOCKS, INDEX};
+use super::unicode_table::{INDEX, ROWS};
 
 /// A set of classes: one bit a class. A character is in exactly one class.
 pub type Set = u8;
@@ -36,9 +37,9 @@ pub const SPACE: Set = BLANK | NEWLINE;
 /// `[^\s\p{L}\p{N}]`.
 pub const SYMBOL: Set = OTHER | MARK;
 
-const BLOCK_BITS: u32 = 7;
-/// Words of sixteen classes in a block.
-const BLOCK_WORDS: usize = 1 << (BLOCK_BITS - 4);
+/// Classes of 64 characters that differ in their last six bits: word `j` has bit `j` of the numbers
+/// of their classes, where class `1 << n` has the number `n`.
+pub(super) type Row = [u64; 3];
 
 /// The class of every ASCII character; 0 for the bytes of longer ones.
 pub const ASCII: [Set; 256] = {
@@ -65,17 +66,25 @@ pub const fn class_of(code_point: u32) -> Set {
 
 /// Which bit of a [`Set`] is the class of a code point.
 #[inline(always)]
-pub(super) const fn class_index(code_point: u32) -> u32 {
-    let block = (code_point >> BLOCK_BITS) as usize;
-    if block >= INDEX.len() {
-        // Past the index only the variation selectors are assigned a class of their own.
-        let selector = code_point >= 0xE0100 && code_point <= 0xE01EF;
-        let class = if selector { MARK } else { OTHER };
-        return class.trailing_zeros();
+const fn class_index(code_point: u32) -> u32 {
+    let ([a, b, c], i) = (row(code_point >> 6), code_point % 64);
+    (a >> i & 1 | (b >> i & 1) << 1 | (c >> i & 1) << 2) as u32
+}
+
+/// The classes of the code points from `64 * number` on.
+#[inline(always)]
+pub(super) const fn row(number: u32) -> Row {
+    let block = (number / 2) as usize;
+    if block < INDEX.len() {
+        // In range for any index, as the compiler sees: `ROWS` has room for 256 blocks.
+        return ROWS[INDEX[block] as usize * 2 + number as usize % 2];
     }
-    // In range for any index, as the compiler sees: `BLOCKS` has room for 256 blocks.
-    let word = INDEX[block] as usize * BLOCK_WORDS + (code_point as usize >> 4) % BLOCK_WORDS;
-    (BLOCKS[word] >> (code_point % 16 * 4) & 7) as u32
+    // Past the index only the variation selectors U+E0100 to U+E01EF have a class of their own.
+    match number {
+        0x3804..=0x3806 => [0, 0, u64::MAX],
+        0x3807 => [0, 0, u64::MAX >> 16],
+        _ => [0; 3],
+    }
 }
 
 /// The class and the length in bytes of the character at `at`; `(0, 0)` at the end of the text.
@@ -90,7 +99,6 @@ pub fn class_at(text: &[u8], at: usize) -> (Set, usize) {
     }
 }
 
-#[inline]
 fn class_of_sequence(text: &[u8], at: usize) -> (Set, usize) {
     match decode(text.get(at..).unwrap_or(&[])) {
         Some((code_point, len)) => (class_of(code_point), len),
@@ -100,7 +108,7 @@ fn class_of_sequence(text: &[u8], at: usize) -> (Set, usize) {
 
 /// The first character of `bytes`, if it is a well-formed sequence of two to four bytes
 /// (Unicode 16, table 3-7: no overlong form, no surrogate).
-#[inline]
+#[inline(always)]
 fn decode(bytes: &[u8]) -> Option<(u32, usize)> {
     let word = u32::from_be_bytes(match bytes.first_chunk() {
         Some(bytes) => *bytes,
@@ -142,7 +150,7 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    const LINE_WORDS: usize = 5;
+    const LINE_ROWS: usize = 2;
 
     /// Class numbers of all code points, by the `regex-syntax` crate.
     fn expected() -> Vec<u8> {
@@ -172,7 +180,7 @@ mod tests {
     /// The text of the table file.
     fn table_file(classes: &[u8]) -> String {
         let (mut blocks, mut index) = (Vec::<&[u8]>::new(), Vec::new());
-        for block in classes[..0x40000].chunks(1 << BLOCK_BITS) {
+        for block in classes[..0x40000].chunks(128) {
             let known = blocks.iter().position(|b| *b == block);
             index.push(known.unwrap_or(blocks.len()));
             if known.is_none() {
@@ -182,22 +190,28 @@ mod tests {
         while index.last() == index.get(index.len() - 2) {
             index.pop();
         }
-        let word = |w: &[u8]| w.iter().rev().fold(0, |n, c| n << 4 | u64::from(*c));
-        let mut words: Vec<u64> = blocks.concat().chunks(16).map(word).collect();
-        words.resize(256 * BLOCK_WORDS, 0);
+        let bit = |row: &[u8], j: u32| {
+            let bits = row.iter().zip(0..64);
+            bits.fold(0, |word, (class, i)| word | u64::from(class >> j & 1) << i)
+        };
+        let row = |row: &[u8]| [0, 1, 2].map(|j| bit(row, j));
+        let mut rows: Vec<Row> = blocks.concat().chunks(64).map(row).collect();
+        rows.resize(512, [0; 3]);
         let mut text =
             String::from("//! Generated by the tests of `unicode`; not edited by hand.\n\n");
+        text += "use super::unicode::Row;\n\n";
         text += "/// Block of each run of 128 code points.\n";
         text += &format!("pub(super) static INDEX: [u8; {}] = [\n", index.len());
         for line in index.chunks(20) {
             let line: Vec<String> = line.iter().map(|i| format!("{i}")).collect();
             text += &format!("    {},\n", line.join(", "));
         }
-        text += "];\n\n/// Sixteen classes a word, the first in the lowest bits.\n";
-        text += &format!("pub(super) static BLOCKS: [u64; {}] = [\n", words.len());
-        for line in words.chunks(LINE_WORDS) {
-            let line: Vec<String> = line.iter().map(|w| format!("{w:#x}")).collect();
-            text += &format!("    {},\n", line.join(", "));
+        text += "];\n\n/// Two rows of each block.\n";
+        text += &format!("pub(super) static ROWS: [Row; {}] = [\n", rows.len());
+        for line in rows.chunks(LINE_ROWS) {
+            let line: Vec<String> = line.iter().map(|row| format!("{row:#x?}")).collect();
+            let line = line.join(", ").replace(['\n', ' '], "").replace(',', ", ");
+            text += &format!("    {},\n", line.replace(", ]", "]"));
         }
         text + "];\n"
     }
@@ -249,6 +263,6 @@ mod tests {
 
     #[test]
     fn the_table_is_small() {
-        assert!(INDEX.len() + BLOCKS.len() * 8 < 20_000);
+        assert!(INDEX.len() + ROWS.len() * 24 < 15_000);
     }
 }

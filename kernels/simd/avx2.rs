@@ -177,6 +177,13 @@ impl Simd for Avx2 {
         }
     }
 
+    #[inline(always)]
+    fn bytes_in_set(self, [a, b]: [__m256i; 2], set: u64, lanes: u64) -> u64 {
+        // SAFETY: `self` proves AVX2.
+        let (a, b) = unsafe { (bytes_in_set(a, set), bytes_in_set(b, set)) };
+        (u64::from(b) << 32 | u64::from(a)) & lanes
+    }
+
     /// Four squares of eight; the two off the diagonal change places.
     #[inline(always)]
     fn transpose(self, rows: [Pair; LANES]) -> [Pair; LANES] {
@@ -204,6 +211,18 @@ impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
         }
     }
+}
+
+/// A shuffle finds the byte of the set by bits 3 to 5, another one its bit by the lowest three.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn bytes_in_set(x: __m256i, set: u64) -> u32 {
+    let seven = _mm256_set1_epi8(7);
+    let byte = _mm256_and_si256(_mm256_srli_epi16::<3>(x), seven);
+    let byte = _mm256_shuffle_epi8(_mm256_set1_epi64x(set as i64), byte);
+    let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+    let bit = _mm256_shuffle_epi8(bits, _mm256_and_si256(x, seven));
+    _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_and_si256(byte, bit), bit)) as u32
 }
 
 #[inline]

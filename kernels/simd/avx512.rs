@@ -165,6 +165,20 @@ impl Simd for Avx512 {
         }
     }
 
+    /// A shuffle finds the byte of the set by bits 3 to 5, another one its bit by the lowest three.
+    #[inline(always)]
+    fn bytes_in_set(self, x: __m512i, set: u64, lanes: u64) -> u64 {
+        // SAFETY: `self` proves AVX-512 F and BW.
+        unsafe {
+            let seven = _mm512_set1_epi8(7);
+            let byte = _mm512_and_si512(_mm512_srli_epi16::<3>(x), seven);
+            let byte = _mm512_shuffle_epi8(_mm512_set1_epi64(set as i64), byte);
+            let bits = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
+            let bit = _mm512_shuffle_epi8(bits, _mm512_and_si512(x, seven));
+            _mm512_mask_test_epi8_mask(lanes, byte, bit)
+        }
+    }
+
     #[inline(always)]
     fn transpose(self, mut v: [__m512; LANES]) -> [__m512; LANES] {
         // SAFETY: `self` proves AVX-512 F.

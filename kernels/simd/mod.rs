@@ -101,6 +101,8 @@ pub trait Simd: Copy {
     fn load_bytes(self, x: &[u8; BYTES]) -> Self::Bytes;
     /// Bit `i` is set where `low <= x[i] <= high`.
     fn bytes_between(self, x: Self::Bytes, low: u8, high: u8) -> u64;
+    /// Those bits `i` of `lanes` for which bit `x[i] % 64` of `set` is set.
+    fn bytes_in_set(self, x: Self::Bytes, set: u64, lanes: u64) -> u64;
 
     /// Reads up to sixteen values; missing lanes are zero.
     #[inline(always)]

@@ -98,4 +98,15 @@ impl Simd for Portable {
             mask << 16 | u64::from(x.simd_eq(x.min(span)).to_bitmask())
         })
     }
+
+    #[inline(always)]
+    fn bytes_in_set(self, x: [u8x16; 4], set: u64, lanes: u64) -> u64 {
+        let (bytes, mut rest, mut mask): ([u8; BYTES], _, _) = (cast(x), lanes, 0);
+        while rest != 0 {
+            let i = rest.trailing_zeros();
+            mask |= (set >> (bytes[i as usize % BYTES] % 64) & 1) << i;
+            rest &= rest - 1;
+        }
+        mask
+    }
 }

@@ -235,3 +235,32 @@ fn bytes_are_between_bounds_that_belong_to_the_range() {
         }
     });
 }
+
+struct InSet<'a>(&'a [u8; BYTES], u64, u64);
+
+impl Kernel for InSet<'_> {
+    type Output = u64;
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> u64 {
+        simd.bytes_in_set(simd.load_bytes(self.0), self.1, self.2)
+    }
+}
+
+#[test]
+fn bytes_are_in_a_set_by_their_last_six_bits() {
+    on_every_backend(|backend| {
+        for (set, lanes) in [
+            (0x1234_5678_9ABC_DEF1, !0),
+            (!0, 0xF0F0),
+            (1, !1),
+            (1 << 63, !0),
+        ] {
+            for start in 0..=255_u8 {
+                let bytes = core::array::from_fn(|i| start.wrapping_add((i * 5) as u8));
+                let bit = |i: usize| (set >> (bytes[i] % 64) & 1) << i;
+                let want = (0..BYTES).map(bit).sum::<u64>() & lanes;
+                assert_eq!(backend.run(InSet(&bytes, set, lanes)), want);
+            }
+        }
+    });
+}

@@ -1,12 +1,13 @@
 //! The characters of a window that are longer than a byte.
 //!
 //! First come masks of the bytes with which well-formed characters begin. Many of the most frequent
-//! characters are then known by ranges of their first two or three bytes; the others are looked up
-//! one by one. Each class is a number of three bits, so that the window's classes are three masks,
-//! one for each bit of the number.
+//! characters are then known by ranges of their first two or three bytes. The others are looked up
+//! a row at a time: characters that differ in their last byte alone, as most in a window do that are
+//! of one alphabet. Each class is a number of three bits, so that the window's classes are three
+//! masks, one for each bit of the number.
 
 use super::masks::Bytes;
-use crate::bpe::unicode::{Set, class_index};
+use crate::bpe::unicode::{Set, row};
 use crate::simd::{BYTES, Simd};
 
 /// Classes of the characters longer than a byte; all bytes of a character are marked.
@@ -57,9 +58,9 @@ impl LongCharacters {
             inner: firsts.inner(),
         };
         let rare = !(long.number[0] | long.number[1] | frequent.symbol);
-        long.look_up::<2>(firsts.two & rare, window);
-        long.look_up::<3>(firsts.three & rare, window);
-        long.look_up::<4>(firsts.four, window);
+        long.look_up::<S, 2>(bytes, window, firsts.two & rare);
+        long.look_up::<S, 3>(bytes, window, firsts.three & rare);
+        long.look_up::<S, 4>(bytes, window, firsts.four);
         long.number = long.number.map(|first| all_bytes(first, long.inner));
         long
     }
@@ -76,20 +77,27 @@ impl LongCharacters {
 
     /// Looks up the characters of `LEN` bytes that start at `firsts`.
     #[inline(always)]
-    fn look_up<const LEN: u32>(&mut self, mut firsts: u64, window: &[u8; BYTES]) {
+    fn look_up<S: Simd, const LEN: u32>(
+        &mut self,
+        bytes: Bytes<S>,
+        window: &[u8; BYTES],
+        mut firsts: u64,
+    ) {
         while firsts != 0 {
             let i = firsts.trailing_zeros();
-            let mut code_point = u32::from(window[i as usize % BYTES]) & (0x7F >> LEN);
-            for j in 1..LEN {
-                // Always in the window, for the character is whole.
-                let byte = u32::from(window[(i + j) as usize % BYTES]);
-                code_point = code_point << 6 | byte & 0x3F;
+            // The bytes are always in the window, for the character is whole.
+            let byte = |j: u32| window[(i + j) as usize % BYTES];
+            let mut of_row = firsts & bytes.equal(byte(0));
+            let mut number = u32::from(byte(0)) & (0x7F >> LEN);
+            for j in 1..LEN - 1 {
+                of_row &= bytes.equal(byte(j)) >> j;
+                number = number << 6 | u32::from(byte(j)) & 0x3F;
             }
-            let class = class_index(code_point);
-            for (j, number) in self.number.iter_mut().enumerate() {
-                *number |= u64::from(class >> j & 1) << i;
+            let last = LEN - 1;
+            for (bits, set) in self.number.iter_mut().zip(row(number)) {
+                *bits |= bytes.in_set(set, of_row << last) >> last;
             }
-            firsts &= firsts - 1;
+            firsts &= !of_row;
         }
     }
 }

@@ -46,6 +46,12 @@ impl<S: Simd> Bytes<S> {
         self.simd.bytes_between(self.bytes, low, high)
     }
 
+    /// Where, among `lanes`, bit `byte % 64` of `set` is set.
+    #[inline(always)]
+    pub(super) fn in_set(self, set: u64, lanes: u64) -> u64 {
+        self.simd.bytes_in_set(self.bytes, set, lanes)
+    }
+
     /// Where a byte is `byte`.
     #[inline(always)]
     pub(super) fn equal(self, byte: u8) -> u64 {

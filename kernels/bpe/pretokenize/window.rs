@@ -107,7 +107,7 @@ impl<R: Rules> Kernel for AnyCuts<'_, R> {
             window.len = long::unfinished(vector).trailing_zeros();
         }
         let masks = masks.with(&LongCharacters::new(vector, bytes), window.valid());
-        R::cuts(&masks, window) & (window.valid() | window.end())
+        R::cuts(&masks, window)
     }
 }
 
@@ -136,7 +136,8 @@ impl Window<'_> {
         if self.is_last { 1 << self.len } else { 0 }
     }
 
-    /// Without the cuts inside a run of white space that touches the edge of the window.
+    /// Without the cuts inside a run of white space behind which the window ends, and without those
+    /// beyond.
     ///
     /// At the end of the text such a run is one piece, and elsewhere it is undecided.
     #[inline(always)]

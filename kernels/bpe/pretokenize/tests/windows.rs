@@ -145,12 +145,15 @@ fn dense_texts_longer_than_windows_are_cut_as_by_the_regular_expression() {
 
 #[test]
 fn every_byte_behind_every_byte_is_cut_as_by_the_naive_scanner() {
-    let behind = |first| (0..=255).flat_map(move |second| [first, second, b'a', b'B']);
-    on_every_backend(|backend| {
-        for first in 0..=255 {
-            assert_same_as_naive(backend, &behind(first).collect::<Vec<u8>>());
-        }
-    });
+    // Alone, and with the bytes that complete a character.
+    for tail in [&b"aB"[..], b"\x80aB", b"\x80\xBFaB", b"\xBF\xBF\x80aB"] {
+        let pair = |first| (0..=255).map(move |second| [&[b'x', first, second], tail].concat());
+        on_every_backend(|backend| {
+            for first in 0..=255 {
+                assert_same_as_naive(backend, &pair(first).collect::<Vec<_>>().concat());
+            }
+        });
+    }
 }
 
 #[test]
