@@ -9,7 +9,8 @@
 //! it is the rank itself where ranks are those of bytes.
 
 use super::merge::Merges;
-use super::table::NONE;
+use super::table::{NONE, PairSlot};
+use super::window::MOST;
 use super::{MergeRule, TokenizerRef};
 
 const ID_BITS: u32 = 21;
@@ -18,8 +19,13 @@ const RANK_MASK: u64 = (1 << RANK_BITS) - 1;
 /// An empty slot. Memory that is new and was never written costs nothing to read as zeros.
 const EMPTY: u64 = 0;
 const SLOTS: usize = 4;
-/// Above every packed rank. Packed ranks are signed: that is what old vector instructions compare.
-pub(super) const NO_RANK: i32 = i32::MAX;
+/// Above every packed rank: the bits of the largest float.
+///
+/// Packed ranks are the bits of positive floats, which are ordered as the floats are. The oldest
+/// vector instructions have a minimum of floats, and none of integers.
+pub(super) const NO_RANK: u32 = f32::MAX.to_bits();
+/// Packed rank 0: what is less are bits of floats that are not normal, and slow.
+const RANK_ZERO: u32 = f32::MIN_POSITIVE.to_bits();
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Words for the ranks of pairs of bytes, two a word.
 const BYTE_PAIRS: usize = 256 * 256 / 2;
@@ -41,7 +47,7 @@ const BYTE_PAIRS: usize = 256 * 256 / 2;
 pub struct PairIndex<'a> {
     buckets: &'a [[u64; SLOTS]],
     /// Packed ranks of pairs of bytes.
-    byte_pairs: &'a [i32; 2 * BYTE_PAIRS],
+    byte_pairs: &'a [u32; 2 * BYTE_PAIRS],
     /// One more than the merged token, by rank; empty where ranks are tokens.
     merged: &'a [u32],
     /// Tokens of the bytes.
@@ -64,8 +70,13 @@ const fn home(key: u64, buckets: usize) -> usize {
 }
 
 #[inline]
-const fn pack(rank: u64) -> i32 {
-    (rank << POSITION_BITS) as i32
+const fn pack(rank: u64) -> u32 {
+    RANK_ZERO.wrapping_add((rank << POSITION_BITS) as u32)
+}
+
+#[inline]
+const fn rank_of(packed: u32) -> u32 {
+    packed.wrapping_sub(RANK_ZERO) >> POSITION_BITS
 }
 
 /// Words for the slots, and for a merged token of each rank, two a word.
@@ -77,7 +88,7 @@ const fn layout(tokenizer: &TokenizerRef<'_>) -> [usize; 2] {
 
 /// The packed rank of a pair: above [`POSITION_BITS`] zeros, or [`NO_RANK`].
 #[inline]
-fn rank(buckets: &[[u64; SLOTS]], left: u32, right: u32) -> i32 {
+fn rank(buckets: &[[u64; SLOTS]], left: u32, right: u32) -> u32 {
     let key = key(left, right);
     let first = home(key, buckets.len());
     for step in 0..buckets.len() {
@@ -100,6 +111,9 @@ fn rank(buckets: &[[u64; SLOTS]], left: u32, right: u32) -> i32 {
 }
 
 impl<'a> PairIndex<'a> {
+    /// Pieces that [`TokenizerRef::encode_short_pieces_with`] takes at once.
+    pub const AT_ONCE: usize = MOST;
+
     /// Words of the buffer for a tokenizer.
     pub const fn words(tokenizer: &TokenizerRef<'_>) -> usize {
         let [buckets, merged] = layout(tokenizer);
@@ -141,20 +155,20 @@ impl<'a> PairIndex<'a> {
 
     /// [`PairIndex::rank`] of the tokens of two bytes.
     #[inline]
-    pub(super) fn rank_of_bytes(&self, left: u8, right: u8) -> i32 {
+    pub(super) fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
         self.byte_pairs[usize::from(left) << 8 | usize::from(right)]
     }
 
     /// The packed rank of a pair, or [`NO_RANK`].
     #[inline]
-    pub(super) fn rank(&self, left: u32, right: u32) -> i32 {
+    pub(super) fn rank(&self, left: u32, right: u32) -> u32 {
         rank(self.buckets, left, right)
     }
 
     /// The token that the pair of a packed rank merges to.
     #[inline]
-    pub(super) fn merged(&self, packed: i32) -> u32 {
-        let rank = (packed >> POSITION_BITS) as u32;
+    pub(super) fn merged(&self, packed: u32) -> u32 {
+        let rank = rank_of(packed);
         self.merged
             .get(rank as usize)
             .map_or(rank, |id| id.wrapping_sub(1))
@@ -166,7 +180,7 @@ impl Merges for PairIndex<'_> {
     fn get(&self, left: u32, right: u32) -> (u32, u32) {
         match self.rank(left, right) {
             NO_RANK => (NONE, NONE),
-            packed => ((packed >> POSITION_BITS) as u32, self.merged(packed)),
+            packed => (rank_of(packed), self.merged(packed)),
         }
     }
 }
@@ -174,7 +188,7 @@ impl Merges for PairIndex<'_> {
 struct Builder<'t, 'w> {
     tokenizer: &'t TokenizerRef<'t>,
     buckets: &'w mut [[u64; SLOTS]],
-    byte_pairs: &'w mut [i32],
+    byte_pairs: &'w mut [u32],
     /// One more than the merged token, by rank; 0 for a rank that no pair has.
     merged: &'w mut [u32],
     used: usize,
@@ -201,14 +215,25 @@ impl<'t, 'w> Builder<'t, 'w> {
         if !fits || tables.bytes.contains(&NONE) {
             return false;
         }
-        let used = tables.pairs.iter().filter(|slot| slot[0] != NONE);
-        for slot in used {
-            if !self.add(*slot) {
+        for slots in tables.pairs.chunks(64) {
+            if !self.add_used(slots) {
                 return false;
             }
         }
         self.rank_pairs_of_bytes();
         self.tokenizer.rule() == MergeRule::PairRank || self.every_token_merges()
+    }
+
+    /// Adds the pairs in at most 64 slots. First the used slots are gathered: which they are no
+    /// branch could foresee.
+    fn add_used(&mut self, slots: &[PairSlot]) -> bool {
+        let mut used = [[0; 4]; 64];
+        let mut len = 0;
+        for slot in slots {
+            used[len % 64] = *slot;
+            len += usize::from(slot[0] != NONE);
+        }
+        used.iter().take(len).all(|slot| self.add(*slot))
     }
 
     /// Adds a pair; `false` if there is no room for its numbers or for itself.
@@ -241,7 +266,11 @@ impl<'t, 'w> Builder<'t, 'w> {
             let Some(bucket) = self.buckets.get_mut((first + step) & mask) else {
                 return;
             };
-            if let Some(free) = bucket.iter_mut().find(|slot| **slot == EMPTY) {
+            let used = bucket
+                .iter()
+                .map(|slot| usize::from(*slot != EMPTY))
+                .sum::<usize>();
+            if let Some(free) = bucket.get_mut(used) {
                 *free = key << RANK_BITS | rank;
                 return;
             }

@@ -15,6 +15,10 @@
 //! in its length and either brings the text on by a quarter of that or is followed by one of four
 //! times the length: the time is O(n log n), whatever the table.
 //!
+//! Merging is a chain of steps that wait for memory, so several windows are merged at once where
+//! there is text enough. They overlap by 16 bytes, and two of them are joined at a border, and a
+//! token behind it, that both have there.
+//!
 //! A window of the same bytes as the one before has the same tokens, so a million equal letters
 //! are copied for the most part.
 
@@ -22,9 +26,12 @@ use super::TokenizerRef;
 use super::index::PairIndex;
 use super::merge::{merge_long, workspace_len as heap_workspace_len};
 use super::table::NONE;
-use super::window::{WINDOW, Window};
+use super::window::{MOST, WINDOW, Window, merge_all};
 use crate::error::{BufferTooSmall, take};
+use core::ops::Range;
 
+/// From one of several windows to the next.
+const STRIDE: usize = 48;
 /// A window grows by this, and shrinks by it where tokens are short.
 const STEP: usize = 4;
 
@@ -82,15 +89,38 @@ pub(super) fn encode(
     out: &mut [u32],
     workspace: &mut [u32],
 ) -> Result<usize, BufferTooSmall> {
-    let mut window = Window::new();
     if piece.len() <= WINDOW {
-        window.merge(index, piece.window(0, &mut [0; WINDOW]));
-        window.write(take(out, window.len())?);
-        return Ok(window.len());
+        let mut window = [Window::new()];
+        window[0].spell(index, piece.window(0, &mut [0; WINDOW]));
+        merge_all(index, &mut window);
+        window[0].write(take(out, window[0].len())?);
+        return Ok(window[0].len());
     }
+    let windows = [const { Window::new() }; MOST];
     #[rustfmt::skip]
-    let encoder = Long { tokenizer, index, piece, out, workspace, window, width: WINDOW, from: 0, len: 0, expected: NONE };
+    let encoder = Long { tokenizer, index, piece, out, workspace, windows, width: WINDOW, from: 0, len: 0, expected: NONE };
     encoder.encode()
+}
+
+/// Encodes pieces of at most 64 bytes, several at once; `emit` gets the place of each and its ids.
+#[inline]
+pub(super) fn encode_short<'t>(
+    index: &PairIndex<'_>,
+    pieces: impl ExactSizeIterator<Item = Piece<'t>>,
+    mut emit: impl FnMut(usize, &[u32]),
+) {
+    let mut windows = [const { Window::new() }; MOST];
+    let len = pieces.len().min(MOST);
+    for (window, piece) in windows.iter_mut().zip(pieces) {
+        window.spell(index, piece.window(0, &mut [0; WINDOW]));
+    }
+    let windows = windows.get_mut(..len).unwrap_or(&mut []);
+    merge_all(index, windows);
+    for (at, window) in windows.iter().enumerate() {
+        let mut ids = [0; WINDOW];
+        window.write(&mut ids);
+        emit(at, ids.get(..window.len()).unwrap_or(&[]));
+    }
 }
 
 /// A window as it was merged: where it was, its tokens, where the last but one starts.
@@ -102,13 +132,26 @@ struct Merged {
     last_but_one: usize,
 }
 
+/// A place where a token starts that two windows have in common, the second [`STRIDE`] behind.
+fn common_border(window: &Window, next: &Window) -> Option<usize> {
+    let mut common = window.starts() & next.starts() << STRIDE;
+    while common != 0 {
+        let at = common.trailing_zeros() as usize;
+        if window.token(at) == next.token(at - STRIDE) {
+            return Some(at);
+        }
+        common &= common - 1;
+    }
+    None
+}
+
 struct Long<'t, 'o> {
     tokenizer: &'t TokenizerRef<'t>,
     index: &'t PairIndex<'t>,
     piece: Piece<'t>,
     out: &'o mut [u32],
     workspace: &'o mut [u32],
-    window: Window,
+    windows: [Window; MOST],
     width: usize,
     /// Where the window begins, and how many tokens stand before it.
     from: usize,
@@ -122,6 +165,13 @@ impl Long<'_, '_> {
     fn encode(mut self) -> Result<usize, BufferTooSmall> {
         let mut merged = Merged::default();
         loop {
+            if self.width == WINDOW
+                && !self.repeats(merged, WINDOW)
+                && let Some(last) = self.advance_many()?
+            {
+                merged = last;
+                continue;
+            }
             let to = self.piece.len().min(self.from.saturating_add(self.width));
             merged = self.merge(merged, to)?;
             self.write(merged)?;
@@ -137,16 +187,86 @@ impl Long<'_, '_> {
         }
     }
 
+    /// Whether the next bytes are those of a window that was merged last.
+    fn repeats(&self, last: Merged, width: usize) -> bool {
+        last.width == width && self.piece.repeats(last.from, self.from, width)
+    }
+
+    /// Merges several windows at once and appends the tokens of those that can be joined, but for
+    /// the last two; returns the last of these windows. `None` if there is no text for two, or if
+    /// not even the first can be joined.
+    fn advance_many(&mut self) -> Result<Option<Merged>, BufferTooSmall> {
+        let rest = self.piece.bytes.get(self.from..).unwrap_or(&[]);
+        let many = (rest.len().saturating_sub(WINDOW) / STRIDE + 1).min(MOST);
+        if many < 2 || rest.len() < WINDOW {
+            return Ok(None);
+        }
+        let stretches = rest.windows(WINDOW).step_by(STRIDE);
+        for (window, bytes) in self.windows.iter_mut().zip(stretches) {
+            window.spell(self.index, bytes);
+        }
+        merge_all(self.index, self.windows.get_mut(..many).unwrap_or(&mut []));
+        if self.len > 0 && self.windows[0].token(0) != self.expected {
+            return Ok(None);
+        }
+        let window_from = self.from;
+        let (mut at, mut start) = (0, 0);
+        while let [window, next, ..] = self.windows.get(at..many).unwrap_or(&[])
+            && let Some(border) = common_border(window, next)
+        {
+            self.append(at, start..border)?;
+            (at, start) = (at + 1, border - STRIDE);
+        }
+        let from = window_from + at * STRIDE;
+        let kept = self.append_trusted(at, start)?;
+        Ok((kept || at > 0).then(|| self.merged_last(from, at)))
+    }
+
+    /// Appends the tokens of a window that start in a range of its places.
+    fn append(&mut self, at: usize, range: Range<usize>) -> Result<(), BufferTooSmall> {
+        let window = &self.windows[at % MOST];
+        let needed = self.len + window.count(range.clone());
+        let place = self.out.get_mut(self.len..needed);
+        window.write_from(range.start, place.ok_or(BufferTooSmall { needed })?);
+        self.len = needed;
+        Ok(())
+    }
+
+    /// Appends the tokens of a window from `start` on, all but the last two, and goes there;
+    /// `false` if that is none.
+    fn append_trusted(&mut self, at: usize, start: usize) -> Result<bool, BufferTooSmall> {
+        let window = &self.windows[at % MOST];
+        let (len, end) = (window.count(start..WINDOW), window.last_but_one());
+        let end = if len > 2 { end } else { start };
+        self.expected = window.token(end);
+        self.append(at, start..end)?;
+        self.from += at * STRIDE + end;
+        Ok(len > 2)
+    }
+
+    /// The window that was merged last, now the first of them.
+    fn merged_last(&mut self, from: usize, at: usize) -> Merged {
+        self.windows.swap(0, at % MOST);
+        let [window, ..] = &self.windows;
+        Merged {
+            from,
+            width: WINDOW,
+            len: window.len(),
+            last_but_one: window.last_but_one(),
+        }
+    }
+
     /// Merges the bytes from `from` to `to`, unless they are those of the last time.
     fn merge(&mut self, last: Merged, to: usize) -> Result<Merged, BufferTooSmall> {
         let width = to - self.from;
-        if last.width == width && self.piece.repeats(last.from, self.from, width) {
+        if self.repeats(last, width) {
             return Ok(last);
         }
         let (len, last_but_one) = if width <= WINDOW {
-            self.window
-                .merge(self.index, self.piece.window(self.from, &mut [0; WINDOW]));
-            (self.window.len(), self.window.last_but_one())
+            let [window, ..] = &mut self.windows;
+            window.spell(self.index, self.piece.window(self.from, &mut [0; WINDOW]));
+            merge_all(self.index, core::slice::from_mut(window));
+            (window.len(), window.last_but_one())
         } else {
             let spelled = self
                 .piece
@@ -173,7 +293,7 @@ impl Long<'_, '_> {
             .get_mut(self.len..needed)
             .ok_or(BufferTooSmall { needed })?;
         if merged.width <= WINDOW {
-            self.window.write(place);
+            self.windows[0].write(place);
         } else {
             place.copy_from_slice(take(self.workspace, merged.len)?);
         }

@@ -161,13 +161,13 @@ fn encode_piece(tokenizer: TokenizerRef<'_>, piece: &[u8]) -> Vec<u32> {
 #[test]
 fn an_index_gives_the_ids_of_the_naive_encoder() {
     let mut rng = Rng::new(31);
-    for round in 0..80 {
+    for round in 0..40 {
         let alphabet = 1 + round % 4;
         let merges = if alphabet == 1 { 6 } else { 80 };
         let pattern = [Pattern::Gpt2, Pattern::Whitespace][round as usize / 4 % 2];
         let vocabulary = Vocabulary::random(&mut rng, pattern, alphabet, merges);
         for _ in 0..20 {
-            let len = 1 + rng.below(400);
+            let len = 1 + rng.below(600);
             let text = letters(&mut rng, alphabet, len);
             let ids = encode_with_index(vocabulary.tokenizer(), &text);
             let end = pattern.end_of_word();
@@ -200,6 +200,34 @@ fn an_index_gives_the_ids_of_the_heap_where_windows_fail() {
             let tokenizer = vocabulary.tokenizer();
             let same = encode_with_index(tokenizer, &text) == encode_piece(tokenizer, &text);
             assert!(same, "{merges:?} {unit:?} {len}");
+        }
+    }
+}
+
+#[test]
+fn short_pieces_at_once_have_the_ids_that_each_has_alone() {
+    let mut rng = Rng::new(34);
+    for pattern in [Pattern::Gpt2, Pattern::Whitespace] {
+        let vocabulary = Vocabulary::random(&mut rng, pattern, 3, 80);
+        let tokenizer = vocabulary.tokenizer();
+        let mut words = vec![0; PairIndex::words(&tokenizer)];
+        assert!(PairIndex::build(&tokenizer, &mut words));
+        let index = PairIndex::new(&tokenizer, &words).unwrap();
+        for round in 0..200 {
+            let texts: Vec<_> = (0..round % (PairIndex::AT_ONCE + 1))
+                .map(|_| {
+                    let len = 1 + rng.below(63);
+                    letters(&mut rng, 3, len)
+                })
+                .collect();
+            let pieces: Vec<&[u8]> = texts.iter().map(|text| &text[..]).collect();
+            let mut seen = 0;
+            tokenizer.encode_short_pieces_with(&index, &pieces, |at, ids| {
+                assert_eq!(at, seen);
+                assert_eq!(ids, encode_piece(tokenizer, pieces[at]));
+                seen += 1;
+            });
+            assert_eq!(seen, pieces.len());
         }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! A bit says of each place whether a token starts there. The pair of lowest rank is the minimum
 //! of an array in which each rank has its place in its lowest bits, so that the minimum also says
-//! where, and the leftmost of equals wins. A merge writes three ranks and moves nothing.
+//! where, and the leftmost of equals wins. The array is one of floats, by their bits. A merge writes three ranks and moves nothing.
 
 use super::index::{NO_RANK, POSITION_BITS, PairIndex};
+use core::ops::Range;
 
 /// Bytes of a window.
 pub(super) const WINDOW: usize = 1 << POSITION_BITS;
+/// Windows that are merged at once.
+pub(super) const MOST: usize = 8;
 /// Ranks are compared in groups of this many.
 const GROUP: usize = 8;
 
@@ -15,43 +18,77 @@ const GROUP: usize = 8;
 pub(super) struct Window {
     ids: [u32; WINDOW],
     /// Packed rank and place of the pair that starts at each place.
-    ranks: [i32; WINDOW],
+    ranks: [f32; WINDOW],
     /// Where tokens start.
     starts: u64,
+    /// Groups of ranks that are in use.
+    groups: usize,
+    /// Merges that there can be: an index that lies could name a place where nothing merges.
+    steps: usize,
+}
+
+/// The lesser of two floats that are numbers.
+#[inline]
+fn min(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
+}
+
+/// Merges windows that were spelled, all at once.
+///
+/// A merge is a chain of steps that wait for each other, the table of pairs among them. Those of
+/// one window run while those of another wait.
+#[inline]
+pub(super) fn merge_all(index: &PairIndex<'_>, windows: &mut [Window]) {
+    let mut pending: [usize; MOST] = core::array::from_fn(|i| i);
+    let mut len = windows.len().min(MOST);
+    while len > 0 {
+        let mut at = 0;
+        while at < len {
+            let window = windows.get_mut(pending[at % MOST]);
+            if window.is_some_and(|window| window.step(index)) {
+                at += 1;
+            } else {
+                len -= 1;
+                pending[at % MOST] = pending[len % MOST];
+            }
+        }
+    }
 }
 
 impl Window {
     pub(super) const fn new() -> Self {
         Self {
             ids: [0; WINDOW],
-            ranks: [NO_RANK; WINDOW],
+            ranks: [f32::MAX; WINDOW],
             starts: 0,
+            groups: 0,
+            steps: 0,
         }
     }
 
-    /// Merges at most 64 bytes.
+    /// Merges the lowest pair; `false` if none merges.
     #[inline]
-    pub(super) fn merge(&mut self, index: &PairIndex<'_>, bytes: &[u8]) {
-        self.spell(index, bytes);
-        let groups = bytes.len().div_ceil(GROUP);
-        // An index that lies could name a place where nothing merges, again and again.
-        for _ in 1..bytes.len() {
-            let Some(packed) = self.lowest(groups) else {
-                break;
-            };
-            self.merge_at(index, packed);
+    fn step(&mut self, index: &PairIndex<'_>) -> bool {
+        let packed = self.lowest();
+        if packed == NO_RANK || self.steps == 0 {
+            return false;
         }
+        self.steps -= 1;
+        self.merge_at(index, packed);
+        true
     }
 
-    /// Takes each byte for a token.
+    /// Takes each of at most 64 bytes for a token.
     #[inline]
-    fn spell(&mut self, index: &PairIndex<'_>, bytes: &[u8]) {
+    pub(super) fn spell(&mut self, index: &PairIndex<'_>, bytes: &[u8]) {
+        self.groups = bytes.len().div_ceil(GROUP);
+        self.steps = bytes.len().saturating_sub(1);
         let places = self.ids.iter_mut().zip(&mut self.ranks);
         for (((at, byte), next), (id, rank)) in
             (0..).zip(bytes).zip(bytes.iter().skip(1)).zip(places)
         {
             *id = index.letter(*byte);
-            *rank = index.rank_of_bytes(*byte, *next) | at;
+            *rank = f32::from_bits(index.rank_of_bytes(*byte, *next) | at);
         }
         let Some((last, before)) = bytes.split_last() else {
             self.starts = 0;
@@ -61,44 +98,64 @@ impl Window {
         self.ids[last_at] = index.letter(*last);
         self.starts = u64::MAX >> (WINDOW - 1 - last_at);
         let group_end = (last_at / GROUP + 1) * GROUP;
-        self.ranks[last_at..group_end].fill(NO_RANK);
+        self.ranks[last_at..group_end].fill(f32::MAX);
     }
 
-    /// The lowest rank and its place, if any pair merges.
+    /// The lowest rank and its place.
     #[inline]
-    fn lowest(&self, groups: usize) -> Option<i32> {
-        let groups = self.ranks.as_chunks::<GROUP>().0.iter().take(groups);
-        let columns = groups.fold([NO_RANK; GROUP], |mut least, group| {
+    fn lowest(&self) -> u32 {
+        let groups = self.ranks.as_chunks::<GROUP>().0.iter().take(self.groups);
+        let columns = groups.fold([f32::MAX; GROUP], |mut least, group| {
             for (least, rank) in least.iter_mut().zip(group) {
-                *least = (*least).min(*rank);
+                *least = min(*least, *rank);
             }
             least
         });
-        let lowest = columns.into_iter().fold(NO_RANK, i32::min);
-        (lowest != NO_RANK).then_some(lowest)
+        let [a, b, c, d, e, f, g, h] = columns;
+        let [a, b, c, d] = [min(a, e), min(b, f), min(c, g), min(d, h)];
+        min(min(a, c), min(b, d)).to_bits()
     }
 
     /// Merges the pair of that rank and place. A place is below 64: so are all that are computed
     /// from bits, and the remainders are for the compiler.
     #[inline]
-    fn merge_at(&mut self, index: &PairIndex<'_>, packed: i32) {
+    fn merge_at(&mut self, index: &PairIndex<'_>, packed: u32) {
         let at = packed as usize % WINDOW;
         let id = index.merged(packed);
         self.ids[at] = id;
         let behind = self.starts & (u64::MAX << at << 1);
         let next = behind & behind.wrapping_sub(1);
         self.starts ^= behind ^ next;
-        self.ranks[behind.trailing_zeros() as usize % WINDOW] = NO_RANK;
-        self.ranks[at] = NO_RANK;
+        self.ranks[behind.trailing_zeros() as usize % WINDOW] = f32::MAX;
+        self.ranks[at] = f32::MAX;
         if next != 0 {
             let next_id = self.ids[next.trailing_zeros() as usize % WINDOW];
-            self.ranks[at] = index.rank(id, next_id) | at as i32;
+            self.ranks[at] = f32::from_bits(index.rank(id, next_id) | at as u32);
         }
         let before = self.starts & !(u64::MAX << at);
         if before != 0 {
             let left = (WINDOW - 1 - before.leading_zeros() as usize) % WINDOW;
-            self.ranks[left] = index.rank(self.ids[left], id) | left as i32;
+            self.ranks[left] = f32::from_bits(index.rank(self.ids[left], id) | left as u32);
         }
+    }
+
+    /// Where tokens start.
+    pub(super) const fn starts(&self) -> u64 {
+        self.starts
+    }
+
+    /// The token that starts at a place.
+    pub(super) const fn token(&self, at: usize) -> u32 {
+        self.ids[at % WINDOW]
+    }
+
+    /// How many tokens start in a range of places.
+    pub(super) fn count(&self, range: Range<usize>) -> usize {
+        let before = |place: usize| match place {
+            0..WINDOW => self.starts & !(u64::MAX << place),
+            _ => self.starts,
+        };
+        (before(range.end) & !before(range.start)).count_ones() as usize
     }
 
     /// How many tokens there are.
@@ -109,7 +166,13 @@ impl Window {
     /// Writes the first tokens, as many as there are and `out` has room for.
     #[inline]
     pub(super) fn write(&self, out: &mut [u32]) {
-        let mut starts = self.starts;
+        self.write_from(0, out);
+    }
+
+    /// Writes the tokens that start at `from` or behind, as many as `out` has room for.
+    #[inline]
+    pub(super) fn write_from(&self, from: usize, out: &mut [u32]) {
+        let mut starts = self.starts & (u64::MAX << from);
         for place in out {
             if starts == 0 {
                 break;

@@ -12,16 +12,18 @@ mod phrases;
 mod words;
 
 use super::{HarnessPattern, Tokenizer};
-use crate::kernels::bpe::{PairIndex, TokenizerRef};
+use crate::kernels::bpe::{BATCH, PairIndex, Pieces, TokenizerRef};
 use hash::{hash_of_bytes, hash_of_key};
 use phrases::PhraseCache;
-use words::{MAX_IDS, WordCache, key};
+use std::ops::Range;
+use words::{MAX_IDS, Slot, WordCache};
 
 /// Bytes to merge from which on an index of the pairs pays for being made.
 const INDEX_FROM: usize = 1 << 14;
-/// Pieces in a batch.
-const BATCH: usize = 64;
-
+/// From as many new pieces in a batch on, those of the next are encoded several at once.
+const MANY_NEWS: usize = 4;
+/// Pieces of fewer bytes can be.
+const SHORT: usize = 64;
 /// Encodes texts one after the other; each thread has its own.
 ///
 /// # Example
@@ -59,6 +61,7 @@ impl<'t> Encoder<'t> {
                 tokenizer: tokenizer.as_ref(),
                 index: None,
                 work: 0,
+                news: 0,
                 words: WordCache::new(),
                 phrases: PhraseCache::new(),
                 workspace: vec![0; 1024],
@@ -69,35 +72,62 @@ impl<'t> Encoder<'t> {
 
     /// Appends the ids of a text; see [`Tokenizer::encode`].
     pub fn encode_into(&mut self, text: &[u8], ids: &mut Vec<u32>) {
-        let mut batch = Batch::new();
+        let mut batch = Batch::of(text);
         let mut out = Output::after(ids);
-        self.pattern.for_each_piece(text, |piece| {
-            self.pieces.add(&mut batch, text, piece);
-            if batch.len == BATCH {
+        if let Some(pattern) = self.pattern.known() {
+            let mut pieces = pattern.pieces(text);
+            while batch.fill(&mut pieces) {
                 self.pieces.encode(&mut batch, &mut out);
             }
-        });
-        self.pieces.encode(&mut batch, &mut out);
+        } else {
+            self.pattern.for_each_piece(text, |piece| {
+                if batch.add(piece) {
+                    self.pieces.encode(&mut batch, &mut out);
+                }
+            });
+            self.pieces.encode(&mut batch, &mut out);
+        }
         out.finish();
     }
 }
 
-/// Pieces with their keys (0 where a piece is too long for one) and hashes.
+/// Pieces of a text, with their keys (0 where a piece is too long for one) and hashes.
 struct Batch<'t> {
-    pieces: [&'t [u8]; BATCH],
+    text: &'t [u8],
+    ranges: [Range<usize>; BATCH],
     keys: [u128; BATCH],
     hashes: [u64; BATCH],
     len: usize,
 }
 
-impl Batch<'_> {
-    const fn new() -> Self {
+impl<'t> Batch<'t> {
+    const fn of(text: &'t [u8]) -> Self {
         Self {
-            pieces: [&[]; BATCH],
+            text,
+            ranges: [const { 0..0 }; BATCH],
             keys: [0; BATCH],
             hashes: [0; BATCH],
             len: 0,
         }
+    }
+
+    /// Takes the next pieces; `false` if there are none.
+    fn fill(&mut self, pieces: &mut Pieces<'_>) -> bool {
+        self.len = pieces.fill(&mut self.ranges);
+        self.len > 0
+    }
+
+    /// Adds a piece; `true` if the batch is full with it.
+    fn add(&mut self, piece: &[u8]) -> bool {
+        let start = piece.as_ptr().addr() - self.text.as_ptr().addr();
+        self.ranges[self.len] = start..start + piece.len();
+        self.len += 1;
+        self.len == BATCH
+    }
+
+    fn piece(&self, at: usize) -> New<'t> {
+        let piece = &self.text[self.ranges[at].clone()];
+        (piece, self.keys[at], self.hashes[at])
     }
 }
 
@@ -123,15 +153,15 @@ impl<'v> Output<'v> {
 
     /// Appends the ids of a word, for which there is room.
     #[inline]
-    fn word(&mut self, ids: &words::Ids) {
-        if let Some(place) = self.ids.get_mut(self.len..self.len + ids.len()) {
-            place.copy_from_slice(ids);
+    fn word(&mut self, word: &Slot) {
+        if let Some(place) = self.ids.get_mut(self.len..self.len + MAX_IDS) {
+            place.copy_from_slice(word.ids());
         }
-        self.len += ids[MAX_IDS] as usize;
+        self.len += word.len();
     }
 
     fn extend(&mut self, ids: &[u32]) {
-        self.reserve(ids.len() + (MAX_IDS + 1) * BATCH);
+        self.reserve(ids.len() + MAX_IDS * BATCH);
         self.ids[self.len..][..ids.len()].copy_from_slice(ids);
         self.len += ids.len();
     }
@@ -142,6 +172,19 @@ impl<'v> Output<'v> {
     }
 }
 
+/// A piece, its key and its hash.
+type New<'t> = (&'t [u8], u128, u64);
+
+/// Notes the ids of a piece that is in no cache.
+fn note(words: &mut WordCache, phrases: &mut PhraseCache, new: New<'_>, ids: &[u32]) {
+    let (piece, key, hash) = new;
+    if key != 0 && ids.len() <= MAX_IDS {
+        words.insert(key, hash, ids);
+    } else {
+        phrases.insert(piece, hash, ids);
+    }
+}
+
 /// Encodes pieces, with the caches.
 struct PieceEncoder<'t> {
     source: &'t Tokenizer,
@@ -149,6 +192,8 @@ struct PieceEncoder<'t> {
     index: Option<PairIndex<'t>>,
     /// Bytes that were merged without the index; [`INDEX_FROM`] when that is decided.
     work: usize,
+    /// Pieces of this batch that were in no cache.
+    news: usize,
     words: WordCache,
     phrases: PhraseCache,
     workspace: Vec<u32>,
@@ -156,31 +201,42 @@ struct PieceEncoder<'t> {
 }
 
 impl PieceEncoder<'_> {
-    /// Adds a piece of a text to a batch that has room.
+    /// Computes the keys and hashes of a batch, and asks for the memory where they lead.
     #[inline]
-    fn add<'t>(&self, batch: &mut Batch<'t>, text: &'t [u8], piece: &'t [u8]) {
-        let start = piece.as_ptr().addr() - text.as_ptr().addr();
-        let (key, hash) = match key(piece.len(), &text[start..]) {
-            Some(key) => (key, hash_of_key(key)),
-            None => (0, hash_of_bytes(piece)),
-        };
-        self.words.prefetch(hash);
-        let at = batch.len % BATCH;
-        batch.pieces[at] = piece;
-        batch.keys[at] = key;
-        batch.hashes[at] = hash;
-        batch.len = at + 1;
+    fn look_ahead(&self, batch: &mut Batch<'_>) {
+        let places = batch.keys.iter_mut().zip(&mut batch.hashes);
+        for (range, (key, hash)) in batch.ranges.iter().take(batch.len).zip(places) {
+            let rest = batch.text.get(range.start..).unwrap_or(&[]);
+            if let Some(short) = words::key(range.len(), rest) {
+                (*key, *hash) = (short, hash_of_key(short));
+                self.words.prefetch(*hash);
+            } else {
+                let piece = batch.text.get(range.clone()).unwrap_or(&[]);
+                (*key, *hash) = (0, hash_of_bytes(piece));
+                self.phrases.prefetch(*hash);
+            }
+        }
     }
 
     /// Appends the ids of a batch, and empties it.
     #[inline]
     fn encode(&mut self, batch: &mut Batch<'_>, out: &mut Output<'_>) {
-        out.reserve((MAX_IDS + 1) * BATCH);
-        let pieces = batch.pieces.iter().zip(&batch.keys).zip(&batch.hashes);
-        for ((piece, key), hash) in pieces.take(batch.len) {
+        self.look_ahead(batch);
+        let before = std::mem::take(&mut self.news);
+        if before >= MANY_NEWS {
+            self.learn(batch);
+        }
+        out.reserve(MAX_IDS * BATCH);
+        for (at, (key, hash)) in batch
+            .keys
+            .iter()
+            .zip(&batch.hashes)
+            .enumerate()
+            .take(batch.len)
+        {
             match self.words.get(*key, *hash) {
-                Some(ids) if *key != 0 => out.word(ids),
-                _ => self.encode_other(piece, *key, *hash, out),
+                Some(word) if *key != 0 => out.word(word),
+                _ => self.encode_other(batch.piece(at), out),
             }
         }
         batch.len = 0;
@@ -188,18 +244,51 @@ impl PieceEncoder<'_> {
 
     /// Encodes a piece that is in no slot of the words.
     #[cold]
-    fn encode_other(&mut self, piece: &[u8], key: u128, hash: u64, out: &mut Output<'_>) {
+    fn encode_other(&mut self, new: New<'_>, out: &mut Output<'_>) {
+        let (piece, _, hash) = new;
         if let Some(ids) = self.phrases.get(piece, hash) {
             return out.extend(ids);
         }
+        self.news += 1;
         let len = self.encode_uncached(piece);
-        let ids = &self.ids[..len];
-        out.extend(ids);
-        if key != 0 && ids.len() <= MAX_IDS {
-            self.words.insert(key, hash, ids);
-        } else {
-            self.phrases.insert(piece, hash, ids);
+        out.extend(&self.ids[..len]);
+        note(&mut self.words, &mut self.phrases, new, &self.ids[..len]);
+    }
+
+    /// Encodes those pieces of a batch that are short and new, several at once, for the caches.
+    #[inline(never)]
+    fn learn(&mut self, batch: &Batch<'_>) {
+        let Some(index) = self.index else { return };
+        let mut at = 0;
+        while at < batch.len {
+            let mut new: [New<'_>; _] = [(&[], 0, 0); PairIndex::AT_ONCE];
+            let mut len = 0;
+            while at < batch.len && len < new.len() {
+                new[len] = batch.piece(at);
+                len += usize::from(self.is_new_and_short(&new[..=len]));
+                at += 1;
+            }
+            let pieces = new.map(|(piece, ..)| piece);
+            let (words, phrases) = (&mut self.words, &mut self.phrases);
+            self.tokenizer
+                .encode_short_pieces_with(&index, &pieces[..len], |at, ids| {
+                    note(words, phrases, new[at], ids);
+                });
+            self.news += len;
         }
+    }
+
+    /// Whether the last of these pieces is short, in no cache, and not among the others.
+    fn is_new_and_short(&self, pieces: &[New<'_>]) -> bool {
+        let Some(((piece, key, hash), others)) = pieces.split_last() else {
+            return false;
+        };
+        let short = (1..SHORT).contains(&piece.len());
+        let known = *key != 0 && self.words.get(*key, *hash).is_some();
+        short
+            && !known
+            && self.phrases.get(piece, *hash).is_none()
+            && others.iter().all(|other| other.0 != *piece)
     }
 
     /// Encodes a piece into `ids`; returns their number.

@@ -1,8 +1,10 @@
-//! The cache of pieces that are no words: those of more than 15 bytes or more than three tokens.
+//! The cache of pieces that are no words: those of more than 15 bytes or more than four tokens.
 //!
 //! A hash table of 32-byte slots points to the pieces' bytes and ids, which lie one after the
 //! other in two arenas; bytes are compared, so a hash decides nothing. When the arenas are full,
 //! all is forgotten.
+
+use barelm_kernels::simd::prefetch;
 
 /// Bytes and ids that are kept, in bytes.
 const ARENAS: usize = 24 << 20;
@@ -42,6 +44,12 @@ impl PhraseCache {
         let mask = self.slots.len() - 1;
         let home = (hash >> 32) as usize;
         (home..home + self.slots.len()).map(move |at| at & mask)
+    }
+
+    /// Asks the memory for the slot where a piece should be.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(&self.slots[(hash >> 32) as usize & (self.slots.len() - 1)]);
     }
 
     /// The ids of a piece, if they are known.
