@@ -1,7 +1,7 @@
 //! Character classes that the published patterns distinguish, as a table of two stages.
 //!
 //! A code point's upper bits choose a block of 128 characters; equal blocks are stored once. Each
-//! half of a block is a [`Row`] of three words, so that the classes of many characters of one row can
+//! half of a block is a row of three words, so that the classes of many characters of one row can
 //! be told at once. 14 kB hold all of Unicode 16. The table file is generated:
 //!
 //! ```text

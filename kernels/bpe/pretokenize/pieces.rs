@@ -9,7 +9,7 @@ use core::ops::Range;
 /// Iterator over the pieces of a text; see [`Pattern::pieces`].
 ///
 /// The ends of pieces are found for 64 bytes at a time. `for_each` and `fold` take whole batches of
-/// them, and so does [`Pieces::fill`], for a caller who looks ahead: that is twice as fast as
+/// them, and so does [`Pieces::fill`], for a caller who looks ahead: that is up to twice as fast as
 /// [`Iterator::next`], with which the processor guesses wrong once a window.
 #[derive(Clone, Debug)]
 pub struct Pieces<'a> {
