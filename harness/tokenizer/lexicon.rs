@@ -5,6 +5,7 @@
 
 use super::{HarnessPattern, MergeRule, Vocabulary};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Tokens by id; an empty one does not exist.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,18 +111,21 @@ pub(super) struct PartList {
 }
 
 impl PartList {
-    /// Left and right part of each pair, and both together.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], &[u8])> {
-        let mut start = 0;
-        self.ends.iter().map(move |(middle, end)| {
+    /// Number of pairs.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Left part, right part, and both together, of the pairs of a range.
+    pub(super) fn iter(&self, pairs: Range<usize>) -> impl Iterator<Item = [&[u8]; 3]> {
+        let before = pairs.start.checked_sub(1);
+        let mut start = before.map_or(0, |before| self.ends[before].1 as usize);
+        self.ends[pairs].iter().map(move |(middle, end)| {
             let (middle, end) = (*middle as usize, *end as usize);
-            let parts = (
-                &self.blob[start..middle],
-                &self.blob[middle..end],
-                &self.blob[start..end],
-            );
+            let (left, right) = (&self.blob[start..middle], &self.blob[middle..end]);
+            let whole = &self.blob[start..end];
             start = end;
-            parts
+            [left, right, whole]
         })
     }
 }

@@ -3,12 +3,18 @@
 use super::byte_chars;
 use super::flat::FlatTables;
 use super::lexicon::PartList;
+use crate::parallel;
 use barelm_kernels::bpe::TokenizerRef;
 use barelm_kernels::bpe::table::{NONE, PairSlot};
 use std::collections::HashMap;
+use std::ops::Range;
+
+/// Merges that a thread takes at a time.
+const CHUNK: usize = 1 << 14;
 
 /// Ids by bytes, special tokens included; where a special and an ordinary token share theirs, that
 /// of the ordinary one.
+#[derive(Clone)]
 pub(super) struct Names<'t> {
     flat: &'t FlatTables,
     tokenizer: TokenizerRef<'t>,
@@ -52,13 +58,30 @@ impl<'t> Names<'t> {
     }
 
     /// Merges that are given as bytes.
-    pub(super) fn pairs_of_parts(&mut self, parts: &PartList) -> Result<Vec<PairSlot>, String> {
-        let mut pairs = Vec::with_capacity(parts.ends.len());
-        for (rank, (left, right, whole)) in (0u32..).zip(parts.iter()) {
-            let (left, right) = (self.part(left)?, self.part(right)?);
-            pairs.push([left, right, rank, self.whole(rank, whole)?]);
-        }
-        Ok(pairs)
+    pub(super) fn pairs_of_parts(&self, parts: &PartList) -> Result<Vec<PairSlot>, String> {
+        self.map(parts, |names, rank, [left, right, whole]| {
+            let (left, right) = (names.part(left)?, names.part(right)?);
+            Ok([left, right, rank, names.whole(rank, whole)?])
+        })
+    }
+
+    /// `f` of the rank and the parts of each merge, on all cores.
+    fn map<R: Clone + Send>(
+        &self,
+        parts: &PartList,
+        f: impl Fn(&mut Self, u32, [&[u8]; 3]) -> Result<R, String> + Sync,
+    ) -> Result<Vec<R>, String> {
+        let starts = (0..parts.len()).step_by(CHUNK);
+        let ranges = starts.map(|start| start..parts.len().min(start + CHUNK));
+        let look_up = |range: Range<usize>| -> Result<Vec<R>, String> {
+            let mut names = self.clone();
+            let ranked = (range.start as u32..).zip(parts.iter(range));
+            ranked
+                .map(|(rank, parts)| f(&mut names, rank, parts))
+                .collect()
+        };
+        let found = parallel::map(parallel::default_threads(), ranges.collect(), look_up);
+        Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     fn part(&self, part: &[u8]) -> Result<u32, String> {
@@ -85,7 +108,7 @@ impl<'t> Names<'t> {
 
     /// Whether merging by listed pairs, in their order, is merging by the rank of bytes: each pair
     /// that the ids lead to is listed, and what the pairs give is in the order of ids.
-    pub(super) fn agree_with_ranks(&mut self, parts: &PartList) -> Result<(), String> {
+    pub(super) fn agree_with_ranks(&self, parts: &PartList) -> Result<(), String> {
         // Length of the left part of each token's pair; none for tokens that no pair gives.
         let mut lefts = vec![NONE; self.flat.tokens.len()];
         for [left, _, _, id] in self.tokenizer.tables().pairs {
@@ -93,20 +116,20 @@ impl<'t> Names<'t> {
                 *len = self.flat.tokens.get(*left).len() as u32;
             }
         }
-        let mut before = 0;
-        for (rank, (left, right, whole)) in (0u32..).zip(parts.iter()) {
-            let id = self.whole(rank, whole)?;
-            if lefts[id as usize] == left.len() as u32 {
-                lefts[id as usize] = NONE;
-            } else {
-                self.part(left).and_then(|_| self.part(right))?;
+        let listed = self.map(parts, |names, rank, [left, right, whole]| {
+            let id = names.whole(rank, whole)?;
+            if lefts[id as usize] != left.len() as u32 {
+                names.part(left).and_then(|_| names.part(right))?;
             }
-            if id < before {
-                return Err(NOT_BY_RANK.into());
+            Ok((id, left.len() as u32))
+        })?;
+        for (id, left) in &listed {
+            if lefts[*id as usize] == *left {
+                lefts[*id as usize] = NONE;
             }
-            before = id;
         }
-        match lefts.iter().all(|left| *left == NONE) {
+        let in_order = listed.is_sorted_by_key(|(id, _)| *id);
+        match in_order && lefts.iter().all(|left| *left == NONE) {
             true => Ok(()),
             false => Err(NOT_BY_RANK.into()),
         }

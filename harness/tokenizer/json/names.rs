@@ -19,33 +19,35 @@ pub(super) enum End {
 #[inline]
 pub(super) fn append_name(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) -> End {
     let text = cursor.rest();
-    let mut at = 0;
+    // Names are short: bytes are gathered here, to be appended all at once.
+    let (mut name, mut len, mut at) = ([0; 32], 0, 0);
     let end = loop {
-        match text[at..] {
+        let (byte, step) = match text[at..] {
             [b'"', ..] => break End::Quote,
             [b' ', ..] => break End::Space,
             [b'\\', ..] => match escaped(&text[at..]) {
-                Some((byte, len)) => {
-                    bytes.push(byte);
-                    at += len;
-                }
+                Some(escaped) => escaped,
                 None => break End::Odd,
             },
-            [byte @ 0x21..=0x7e, ..] => {
-                bytes.push(byte);
-                at += 1;
-            }
+            [byte @ 0x21..=0x7e, ..] => (byte, 1),
             [lead @ 0xc2..=0xc5, next @ 0x80..=0xbf, ..] => {
                 let code = u32::from(lead & 0x1f) << 6 | u32::from(next & 0x3f);
                 let Some(byte) = byte_chars::byte_of(code) else {
                     break End::Odd;
                 };
-                bytes.push(byte);
-                at += 2;
+                (byte, 2)
             }
             _ => break End::Odd,
+        };
+        name[len] = byte;
+        len += 1;
+        at += step;
+        if len == name.len() {
+            bytes.extend_from_slice(&name);
+            len = 0;
         }
     };
+    bytes.extend_from_slice(&name[..len]);
     cursor.go_to(cursor.at() + at + usize::from(end != End::Odd));
     end
 }
