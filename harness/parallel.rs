@@ -54,6 +54,19 @@ pub fn map<T: Send, R: Send>(threads: usize, items: Vec<T>, f: impl Fn(T) -> R +
 /// Each thread makes one `state` and keeps it. Items are drawn as they are needed, results that
 /// wait for an earlier one are few: the memory does not grow with the number of items.
 ///
+/// # Example
+/// ```
+/// use barelm::parallel::for_each_in_order;
+/// let mut squares = Vec::new();
+/// let sink = |square| {
+///     squares.push(square);
+///     Ok(())
+/// };
+/// for_each_in_order(2, 0..4u32, || Ok(()), |(), x| Ok(x * x), sink)?;
+/// assert_eq!(squares, [0, 1, 4, 9]);
+/// # Ok::<(), barelm::Error>(())
+/// ```
+///
 /// # Errors
 /// The first error in the order of the items; no item is begun after it is seen.
 pub fn for_each_in_order<T, S, R: Send>(

@@ -16,6 +16,26 @@ use barelm_kernels::bpe::{Pattern, last_cut};
 const NEAR: usize = 4096;
 
 /// Finds places to cut a text at; see [`TextEncoder::cutter`](super::TextEncoder::cutter).
+///
+/// # Example
+/// ```
+/// use barelm::tokenizer::{EncodeOptions, TextEncoder};
+/// # use barelm::tokenizer::{HarnessPattern, MergeRule, Tokenizer, Vocabulary};
+/// # fn main() -> barelm::Result<()> {
+/// # let tokenizer = Tokenizer::from_vocabulary(&Vocabulary {
+/// #     tokens: [&b"a"[..], b"b", b"ab", b" ", b"<end>"].map(<[u8]>::to_vec).to_vec(),
+/// #     merges: vec![(0, 1)],
+/// #     specials: vec![("<end>".into(), 4)],
+/// #     pattern: HarnessPattern::parse("gpt2")?,
+/// #     rule: MergeRule::PairRank,
+/// # })?;
+/// let cutter = TextEncoder::new(&tokenizer, &EncodeOptions::default())?.cutter();
+/// // More letters may follow on the last word, but not on the one before.
+/// assert_eq!(cutter.final_len(b"ab ba ab"), 5);
+/// assert_eq!(cutter.final_len(b"ab"), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Cutter<'t> {
     pattern: &'t HarnessPattern,

@@ -17,6 +17,29 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// How likely a merge is left out, and which of the random encodings to give.
+///
+/// # Example
+/// ```
+/// use barelm::tokenizer::{Dropout, DropoutEncoder};
+/// # use barelm::tokenizer::{HarnessPattern, MergeRule, Tokenizer, Vocabulary};
+/// # fn main() -> barelm::Result<()> {
+/// # let tokenizer = Tokenizer::from_vocabulary(&Vocabulary {
+/// #     tokens: [&b"a"[..], b"b", b"ab", b" ", b"<end>"].map(<[u8]>::to_vec).to_vec(),
+/// #     merges: vec![(0, 1)],
+/// #     specials: vec![("<end>".into(), 4)],
+/// #     pattern: HarnessPattern::parse("gpt2")?,
+/// #     rule: MergeRule::PairRank,
+/// # })?;
+/// let encode = |probability| {
+///     let dropout = Dropout { probability, seed: 1 };
+///     let mut ids = Vec::new();
+///     DropoutEncoder::new(&tokenizer, dropout).encode_into(b"ab", 0, &mut ids);
+///     ids
+/// };
+/// assert_eq!((encode(0.0), encode(1.0)), (vec![2], vec![0, 1]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dropout {
     /// Probability of leaving out a merge each time it comes up: 0 gives the ordinary ids, 1 the

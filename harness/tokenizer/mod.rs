@@ -214,6 +214,25 @@ impl Tokenizer {
     /// The ids of a text by options, each with the bytes it was made from; [`CharOffsets`] turns
     /// them into characters.
     ///
+    /// # Example
+    /// ```
+    /// use barelm::tokenizer::EncodeOptions;
+    /// # use barelm::tokenizer::{HarnessPattern, MergeRule, Tokenizer, Vocabulary};
+    /// # fn main() -> barelm::Result<()> {
+    /// # let tokenizer = Tokenizer::from_vocabulary(&Vocabulary {
+    /// #     tokens: [&b"a"[..], b"b", b"ab", b" ", b"<end>"].map(<[u8]>::to_vec).to_vec(),
+    /// #     merges: vec![(0, 1)],
+    /// #     specials: vec![("<end>".into(), 4)],
+    /// #     pattern: HarnessPattern::parse("gpt2")?,
+    /// #     rule: MergeRule::PairRank,
+    /// # })?;
+    /// let found = tokenizer.encode_with_offsets(b"ab b", &EncodeOptions::default())?;
+    /// assert_eq!(found, [(2, 0..2), (3, 2..3), (1, 3..4)]);
+    /// assert_eq!(tokenizer.count(b"ab b"), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Tokenizer::encode_with`].
     pub fn encode_with_offsets(

@@ -39,6 +39,26 @@ impl SpecialSet {
 }
 
 /// Finds special tokens in texts; see [`Tokenizer::specials`].
+///
+/// # Example
+/// ```
+/// use barelm::tokenizer::{Segment, SpecialSet};
+/// # use barelm::tokenizer::{HarnessPattern, MergeRule, Tokenizer, Vocabulary};
+/// # fn main() -> barelm::Result<()> {
+/// # let tokenizer = Tokenizer::from_vocabulary(&Vocabulary {
+/// #     tokens: [&b"a"[..], b"b", b"ab", b" ", b"<end>"].map(<[u8]>::to_vec).to_vec(),
+/// #     merges: vec![(0, 1)],
+/// #     specials: vec![("<end>".into(), 4)],
+/// #     pattern: HarnessPattern::parse("gpt2")?,
+/// #     rule: MergeRule::PairRank,
+/// # })?;
+/// let specials = tokenizer.specials(&SpecialSet::All, &SpecialSet::None)?;
+/// let segments: Vec<_> = specials.segments(b"ab<end>").flatten().collect();
+/// let want = [Segment::Text(0..2), Segment::Special(4, 2..7), Segment::Text(7..7)];
+/// assert_eq!(segments, want);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Specials {
     search: Option<AhoCorasick>,

@@ -106,8 +106,12 @@ impl EncodeArgs {
 }
 
 fn encode(global: &Global, args: &EncodeArgs, job: &Job<'_>, source: &Source) -> Result<()> {
-    let mut writer = IdWriter::new(args.format, args.create_output()?)?;
-    let begin = || (Vec::new(), FormattedIds::new(args.format));
+    let format = match args.format {
+        IdFormat::Text if global.json => IdFormat::Json,
+        format => format,
+    };
+    let mut writer = IdWriter::new(format, args.create_output()?)?;
+    let begin = || (Vec::new(), FormattedIds::new(format));
     job.run(
         (global, "encode"),
         source,
