@@ -40,6 +40,7 @@
 mod alphabet;
 mod neighbours;
 mod pairs;
+mod start;
 mod trainer;
 mod words;
 
@@ -48,10 +49,11 @@ mod tests;
 
 use crate::pretoken_counts::PretokenCounts;
 use crate::progress::Progress;
-use crate::tokenizer::{MergeRule, Vocabulary};
+use crate::tokenizer::{HarnessPattern, MergeRule, Tokenizer, Vocabulary};
 use crate::{Error, Result};
 use alphabet::Alphabet;
 pub use alphabet::InitialAlphabet;
+use start::Start;
 use trainer::Trainer;
 
 /// Whose habits to follow where they differ.
@@ -160,11 +162,8 @@ pub fn train(
     options.validate()?;
     let alphabet = Alphabet::new(options, counts);
     options.check_room(alphabet.bytes())?;
-    let mut trainer = Trainer::new(counts, &alphabet, options)?;
-    while trainer.step()? {
-        progress.advance(1)?;
-    }
-    let (tokens, merges) = trainer.finish();
+    let start = Start::from_bytes(counts, &alphabet, options)?;
+    let (tokens, merges) = run(start, options, progress)?;
     Ok(Vocabulary {
         tokens,
         merges,
@@ -172,4 +171,78 @@ pub fn train(
         pattern: counts.pattern().clone(),
         rule: MergeRule::PairRank,
     })
+}
+
+/// Goes on where a vocabulary ends: old ids stay, old merges come first, and new ones are learned
+/// on what the old ones make of the pretokens. `progress` advances by tokens.
+///
+/// Alphabet and special tokens are those of the old vocabulary, and [`BpeTrainerOptions`] must not
+/// name others. A pair that would give a token that the old vocabulary has, but its merges do not
+/// reach, is left alone.
+///
+/// # Errors
+/// [`Error::Usage`] when there is nothing to add, the options name special tokens, the pretokens
+/// were cut otherwise or have bytes without a token, or the vocabulary ranks bytes
+/// ([`MergeRule::BytesRank`]: the order of its merges follows from its ids, so that none could
+/// be learned behind them); else those of [`train`].
+pub fn extend(
+    base: &Tokenizer,
+    counts: &PretokenCounts,
+    options: &BpeTrainerOptions,
+    progress: &Progress,
+) -> Result<Vocabulary> {
+    check_extension(base, counts.pattern(), options)?;
+    let mut vocabulary = base.vocabulary();
+    let start = Start::from_tokens(counts, base, &vocabulary, options)?;
+    let (tokens, merges) = run(start, options, progress)?;
+    vocabulary.tokens = tokens;
+    vocabulary.merges.extend(merges);
+    Ok(vocabulary)
+}
+
+/// What [`extend`] refuses before it looks at any text.
+///
+/// # Errors
+/// Those of [`extend`].
+pub fn check_extension(
+    base: &Tokenizer,
+    pattern: &HarnessPattern,
+    options: &BpeTrainerOptions,
+) -> Result<()> {
+    options.validate()?;
+    let refuse = |message: String| Err(Error::Usage(message));
+    if base.as_ref().rule() == MergeRule::BytesRank {
+        return refuse("a vocabulary that ranks bytes (.tiktoken) cannot be extended".into());
+    }
+    if base.pattern() != pattern {
+        let old = base.pattern();
+        return refuse(format!(
+            "the vocabulary to extend has the pattern {old}, not {pattern}"
+        ));
+    }
+    if let Some(special) = options.specials.first() {
+        return refuse(format!(
+            "special token {special:?}: an extended vocabulary keeps those that it has"
+        ));
+    }
+    let old = base.vocab_size();
+    if options.vocab_size <= old {
+        let size = options.vocab_size;
+        return refuse(format!(
+            "vocabulary size {size} leaves nothing to add: the old vocabulary has {old} tokens"
+        ));
+    }
+    Ok(())
+}
+
+/// Tokens by id, and merges in their order.
+type Learned = (Vec<Vec<u8>>, Vec<(u32, u32)>);
+
+/// Merges until the vocabulary is full or no pair is left.
+fn run(start: Start, options: &BpeTrainerOptions, progress: &Progress) -> Result<Learned> {
+    let mut trainer = Trainer::new(start, options);
+    while trainer.step()? {
+        progress.advance(1)?;
+    }
+    Ok(trainer.finish())
 }

@@ -180,6 +180,108 @@ fn ids_start_with_specials_and_the_bytes_in_the_order_of_their_characters() {
 }
 
 #[test]
+fn a_vocabulary_extended_on_its_own_text_is_the_larger_one() {
+    let mut rng = Rng::new(9);
+    for round in 0..200 {
+        let letters = 1 + rng.below(4);
+        let words = random_words(&mut rng, letters, 20);
+        let counts = counts(["gpt2", "whitespace"][round % 2], &words);
+        let mut options = BpeTrainerOptions {
+            vocab_size: 257 + rng.below(40) as usize,
+            specials: [vec![], vec!["<s>".to_owned(), "ab".to_owned()]][round / 2 % 2].clone(),
+            max_token_length: [None, Some(5)][round / 4 % 2],
+            compat: [Compat::Hf, Compat::Clean][rng.below(2) as usize],
+            ..Default::default()
+        };
+        options.vocab_size += options.specials.len();
+        let small = Tokenizer::from_vocabulary(&learn(&counts, &options)).unwrap();
+        options.vocab_size += 1 + rng.below(60) as usize;
+        let whole = learn(&counts, &options);
+        options.specials.clear();
+        let progress = Progress::new("test", 0, "tokens");
+        let extended = extend(&small, &counts, &options, &progress).unwrap();
+        assert_eq!(extended, whole, "{words:?} {options:?}");
+    }
+}
+
+#[test]
+fn a_vocabulary_extended_on_other_text_keeps_its_ids_and_encodes_by_old_merges_first() {
+    let mut rng = Rng::new(10);
+    for _ in 0..100 {
+        let old = counts("gpt2", &random_words(&mut rng, 3, 12));
+        let new = counts("gpt2", &random_words(&mut rng, 4, 12));
+        let mut options = BpeTrainerOptions {
+            vocab_size: 270,
+            ..Default::default()
+        };
+        let small = Tokenizer::from_vocabulary(&learn(&old, &options)).unwrap();
+        options.vocab_size = 300;
+        let progress = Progress::new("test", 0, "tokens");
+        let extended = extend(&small, &new, &options, &progress).unwrap();
+        let before = small.vocabulary();
+        assert!(extended.tokens.starts_with(&before.tokens));
+        assert!(extended.merges.starts_with(&before.merges));
+        let large = Tokenizer::from_vocabulary(&extended).unwrap();
+        for (word, _) in new.iter() {
+            let mut ids = small.encode(word);
+            for (&(left, right), token) in extended.merges[before.merges.len()..]
+                .iter()
+                .zip(before.tokens.len() as u32..)
+            {
+                let mut at = 0;
+                while at + 1 < ids.len() {
+                    if (ids[at], ids[at + 1]) == (left, right) {
+                        ids.splice(at..at + 2, [token]);
+                    }
+                    at += 1;
+                }
+            }
+            assert_eq!(large.encode(word), ids);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_extended_is_refused() {
+    let words = [(b"abab".to_vec(), 3)];
+    let options = BpeTrainerOptions {
+        vocab_size: 257,
+        ..Default::default()
+    };
+    let base = learn(&counts("gpt2", &words), &options);
+    let refused = |base: &Vocabulary, pattern: &str, options: BpeTrainerOptions| {
+        let base = Tokenizer::from_vocabulary(base).unwrap();
+        let progress = Progress::new("test", 0, "");
+        let error = extend(&base, &counts(pattern, &words), &options, &progress).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    assert!(refused(&base, "gpt2", options.clone()).contains("nothing to add"));
+    let larger = BpeTrainerOptions {
+        vocab_size: 300,
+        ..Default::default()
+    };
+    assert!(refused(&base, "cl100k", larger.clone()).contains("pattern gpt2, not cl100k"));
+    let special = BpeTrainerOptions {
+        specials: vec!["<s>".into()],
+        ..larger.clone()
+    };
+    assert!(refused(&base, "gpt2", special).contains("<s>"));
+    let ranked = Vocabulary {
+        rule: MergeRule::BytesRank,
+        ..base.clone()
+    };
+    assert!(refused(&ranked, "gpt2", larger.clone()).contains("ranks bytes"));
+    let seen = BpeTrainerOptions {
+        vocab_size: 2,
+        alphabet: InitialAlphabet::Seen(vec![]),
+        ..Default::default()
+    };
+    let few = learn(&counts("gpt2", &[(b"xy".to_vec(), 1)]), &seen);
+    assert!(refused(&few, "gpt2", larger).contains("no token for"));
+}
+
+#[test]
 fn a_special_token_spelled_out_is_reused_as_the_peer_does_or_left_alone() {
     let words = [(b"abc".to_vec(), 5)];
     let mut options = BpeTrainerOptions {

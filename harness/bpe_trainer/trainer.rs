@@ -4,13 +4,11 @@
 //! and (n, y). For one merge, all of these are known by x, or by y, alone; so changes are summed
 //! up by neighbour in a plain array first, and the table of pairs sees each neighbour once.
 
+use super::BpeTrainerOptions;
 use super::neighbours::Neighbours;
 use super::pairs::{Pair, Pairs};
+use super::start::Start;
 use super::words::{Merge, Words};
-use super::{Alphabet, BpeTrainerOptions, Compat};
-use crate::pretoken_counts::PretokenCounts;
-use crate::scratch::Scratch;
-use crate::tokenizer::byte_chars;
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -21,9 +19,8 @@ pub(super) struct Trainer {
     tokens: Vec<Vec<u8>>,
     /// Length of each token in bytes.
     len: Vec<u32>,
-    /// Special tokens by the bytes that would be written like their names.
-    spelled: HashMap<Vec<u8>, u32>,
-    compat: Compat,
+    /// Bytes that are a token already: its id, or `None` if no pair may merge to it.
+    taken: HashMap<Vec<u8>, Option<u32>>,
     merges: Vec<Pair>,
     before: Neighbours,
     after: Neighbours,
@@ -32,26 +29,19 @@ pub(super) struct Trainer {
 }
 
 impl Trainer {
-    pub(super) fn new(
-        counts: &PretokenCounts,
-        alphabet: &Alphabet,
-        options: &BpeTrainerOptions,
-    ) -> Result<Self> {
-        let words = Words::new(counts, alphabet)?;
-        let tokens = alphabet.tokens.clone();
-        Ok(Self {
-            pairs: initial_pairs(&words, options, counts.scratch())?,
-            words,
-            len: tokens.iter().map(|token| token.len() as u32).collect(),
-            spelled: spellings(&options.specials),
-            compat: options.compat,
-            tokens,
+    pub(super) fn new(start: Start, options: &BpeTrainerOptions) -> Self {
+        Self {
+            words: start.words,
+            pairs: start.pairs,
+            tokens: start.tokens,
+            len: start.len,
+            taken: start.taken,
             merges: Vec::new(),
             before: Neighbours::default(),
             after: Neighbours::default(),
             vocab_size: options.vocab_size,
             max_len: options.max_token_length.unwrap_or(usize::MAX),
-        })
+        }
     }
 
     /// Tokens by id, and merges in the order in which they were made.
@@ -83,10 +73,10 @@ impl Trainer {
         let part = |id: u32| self.tokens[id as usize].as_slice();
         let bytes = [part(left), part(right)].concat();
         let (left_len, right_len) = (self.len[left as usize], self.len[right as usize]);
-        let new = match self.spelled.get(&bytes) {
-            Some(_) if self.compat == Compat::Clean => return Ok(None),
-            Some(&special) if self.tokens[special as usize] == bytes => special,
-            Some(&special) => return Err(written_alike(&self.tokens[special as usize])),
+        let new = match self.taken.get(&bytes) {
+            Some(None) => return Ok(None),
+            Some(Some(special)) if self.tokens[*special as usize] == bytes => *special,
+            Some(Some(special)) => return Err(written_alike(&self.tokens[*special as usize])),
             None => {
                 self.len.push(left_len + right_len);
                 self.tokens.push(bytes);
@@ -151,38 +141,6 @@ impl Trainer {
 fn may_grow(len: &[u32], max_len: usize, merge: &Merge, neighbour: u32) -> bool {
     let len = len[neighbour as usize] + merge.left_len + merge.right_len;
     (len as usize) < max_len
-}
-
-/// Counts and positions of all pairs of bytes, whose ids follow the special tokens'.
-fn initial_pairs(words: &Words, options: &BpeTrainerOptions, scratch: &Scratch) -> Result<Pairs> {
-    let first = options.specials.len() as u32;
-    let mut pairs = Pairs::new(options.min_frequency, scratch)?;
-    let mut found = Neighbours::default();
-    found.begin(1 << 16);
-    let index = |left: u32, right: u32| (left - first) << 8 | (right - first);
-    let mut len = 0;
-    for (_, left, right, count) in words.pairs() {
-        found.announce(index(left, right), count);
-        len += 1;
-    }
-    found.lay_out();
-    let positions = pairs.reserve(len)?;
-    for (position, left, right, _) in words.pairs() {
-        positions[found.place(index(left, right))] = position;
-    }
-    let pair = |index: u32| (first + (index >> 8), first + (index & 0xFF));
-    for (index, sum) in found.sums() {
-        pairs.add(pair(index), sum);
-    }
-    pairs.push_dealt(&found, 0, |index| Some(pair(index)));
-    Ok(pairs)
-}
-
-/// Special tokens by the bytes that GPT-2's characters write like their names: the names' own
-/// bytes, where those are printable ASCII.
-fn spellings(specials: &[String]) -> HashMap<Vec<u8>, u32> {
-    let bytes = |(name, id): (&String, u32)| Some((byte_chars::to_bytes(name)?, id));
-    specials.iter().zip(0..).filter_map(bytes).collect()
 }
 
 fn written_alike(special: &[u8]) -> Error {

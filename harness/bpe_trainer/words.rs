@@ -10,7 +10,8 @@
 //! Words lie in the order of falling counts, so the count of the word at a position is a step
 //! function of the position: a short table of runs, with a hint for every 64 cells.
 
-use super::Alphabet;
+use super::alphabet::Alphabet;
+use crate::kernels::bpe::{TokenizerRef, encode_workspace_len};
 use crate::pretoken_counts::PretokenCounts;
 use crate::scratch::ScratchVec;
 use crate::{Error, Result};
@@ -57,8 +58,39 @@ pub(super) struct Merge {
 }
 
 impl Words {
-    pub(super) fn new(counts: &PretokenCounts, alphabet: &Alphabet) -> Result<Self> {
-        let mark = usize::from(alphabet.end_of_word.is_some());
+    /// The words as bytes.
+    pub(super) fn of_bytes(counts: &PretokenCounts, alphabet: &Alphabet) -> Result<Self> {
+        Self::fill(counts, |word, cells| {
+            let bytes = word.iter().chain(&alphabet.end_of_word);
+            for (cell, byte) in cells.iter_mut().zip(bytes) {
+                *cell = alphabet.ids[usize::from(*byte)];
+            }
+            Ok(())
+        })
+    }
+
+    /// The words as the tokens of a tokenizer, whose lengths are `len`.
+    pub(super) fn of_tokens(
+        counts: &PretokenCounts,
+        tokenizer: TokenizerRef<'_>,
+        len: &[u32],
+    ) -> Result<Self> {
+        let (mut ids, mut workspace) = (Vec::new(), Vec::new());
+        Self::fill(counts, |word, cells| {
+            ids.resize(cells.len(), 0);
+            workspace.resize(encode_workspace_len(cells.len()), 0);
+            let encoded = tokenizer.encode_piece_into(word, &mut ids, &mut workspace);
+            let used = encoded.expect("a piece has no more tokens than bytes");
+            lay_down(&ids[..used], len, cells)
+        })
+    }
+
+    /// Lays out cells for all words and lets `spell` fill those of each.
+    fn fill(
+        counts: &PretokenCounts,
+        mut spell: impl FnMut(&[u8], &mut [u32]) -> Result<()>,
+    ) -> Result<Self> {
+        let mark = usize::from(counts.pattern().end_of_word().is_some());
         let len = 1 + counts.distinct_bytes() + counts.len() * (1 + mark);
         if len > MAX_CELLS {
             let message = "the distinct pretokens have over 4 GB; train on less text";
@@ -66,19 +98,17 @@ impl Words {
         }
         let mut cells = counts.scratch().zeros::<u32>(len)?;
         let (mut at, mut runs) = (1, Vec::<Run>::new());
+        cells[0] = SEPARATOR;
         let all = &mut cells[..];
-        all[0] = SEPARATOR;
         for (word, count) in counts.iter() {
             if runs.last().is_none_or(|run| run.count != count) {
                 let start = at as u32;
                 runs.push(Run { start, count });
             }
-            for byte in word.iter().chain(&alphabet.end_of_word) {
-                all[at] = alphabet.ids[usize::from(*byte)];
-                at += 1;
-            }
-            all[at] = SEPARATOR;
-            at += 1;
+            let end = at + word.len() + mark;
+            spell(word, &mut all[at..end])?;
+            all[end] = SEPARATOR;
+            at = end + 1;
         }
         let mut hints = counts.scratch().zeros(len.div_ceil(HINT_CELLS))?;
         fill_hints(&mut hints, &runs);
@@ -95,17 +125,45 @@ impl Words {
     }
 
     /// Every pair of neighbours before the first merge: position, left, right, count.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (u32, u32, u32, u64)> {
-        let ends = self.runs[1..].iter().map(|run| run.start as usize);
+    pub(super) fn pairs(&self, len: &[u32]) -> impl Iterator<Item = (u32, u32, u32, u64)> {
+        let ends = self.runs.iter().skip(1).map(|run| run.start as usize);
         let ends = ends.chain([self.cells.len()]);
-        self.runs.iter().zip(ends).flat_map(|(run, end)| {
-            let start = run.start as usize;
-            let pairs = self.cells[start..end].windows(2).zip(run.start..);
-            pairs
-                .filter(|(pair, _)| pair[0] != SEPARATOR && pair[1] != SEPARATOR)
-                .map(|(pair, position)| (position, pair[0], pair[1], run.count))
+        self.runs.iter().zip(ends).flat_map(move |(run, end)| {
+            let cells = &self.cells[..end];
+            let mut at = run.start as usize;
+            std::iter::from_fn(move || {
+                loop {
+                    let (here, left) = (at, *cells.get(at)?);
+                    if left == SEPARATOR {
+                        at += 1;
+                        continue;
+                    }
+                    at += len[left as usize] as usize;
+                    let right = *cells.get(at)?;
+                    if right != SEPARATOR {
+                        return Some((here as u32, left, right, run.count));
+                    }
+                }
+            })
         })
     }
+}
+
+/// Puts tokens into the cells of their bytes.
+fn lay_down(ids: &[u32], len: &[u32], cells: &mut [u32]) -> Result<()> {
+    let total: usize = ids.iter().map(|id| len[*id as usize] as usize).sum();
+    if total != cells.len() {
+        let message = "the text has bytes that the vocabulary to extend has no token for";
+        return Err(Error::Usage(message.into()));
+    }
+    cells.fill(DEAD);
+    let mut start = 0;
+    for &id in ids {
+        let end = start + len[id as usize] as usize;
+        (cells[start], cells[end - 1]) = (id, id);
+        start = end;
+    }
+    Ok(())
 }
 
 /// The words as plain slices.

@@ -5,7 +5,7 @@ use crate::bpe_trainer::{self, BpeTrainerOptions};
 use crate::corpus::Corpus;
 use crate::pretoken_counts::{CountOptions, Estimate, PretokenCounts};
 use crate::progress::{self, Progress};
-use crate::tokenizer::{HarnessPattern, Tokenizer};
+use crate::tokenizer::{HarnessPattern, Tokenizer, Vocabulary};
 
 /// How to learn a tokenizer from a corpus.
 #[derive(Clone, Debug)]
@@ -25,6 +25,25 @@ impl TokenizerJob {
     /// [`Error::Usage`](crate::Error::Usage) for senseless options,
     /// [`Error::Data`](crate::Error::Data) for a corpus without pretokens.
     pub fn run(&self, corpus: &Corpus) -> Result<Tokenizer> {
+        let counts = self.count(corpus)?;
+        self.learn(256, |progress| {
+            bpe_trainer::train(&counts, &self.trainer, progress)
+        })
+    }
+
+    /// Goes on from a tokenizer, whose pattern must be this job's; see [`bpe_trainer::extend`].
+    ///
+    /// # Errors
+    /// Those of [`bpe_trainer::extend`]; else those of [`TokenizerJob::run`].
+    pub fn extend(&self, base: &Tokenizer, corpus: &Corpus) -> Result<Tokenizer> {
+        bpe_trainer::check_extension(base, &self.pattern, &self.trainer)?;
+        let counts = self.count(corpus)?;
+        self.learn(base.vocab_size(), |progress| {
+            bpe_trainer::extend(base, &counts, &self.trainer, progress)
+        })
+    }
+
+    fn count(&self, corpus: &Corpus) -> Result<PretokenCounts> {
         self.trainer.validate()?;
         self.counting.validate()?;
         if !progress::is_quiet()
@@ -35,9 +54,17 @@ impl TokenizerJob {
         let progress = Progress::new("count pretokens", corpus.bytes(), "bytes");
         let counts = PretokenCounts::count_with(corpus, &self.pattern, &self.counting, &progress)?;
         progress.finish();
-        let wanted = self.trainer.vocab_size.saturating_sub(256);
+        Ok(counts)
+    }
+
+    fn learn(
+        &self,
+        present: usize,
+        learn: impl FnOnce(&Progress) -> Result<Vocabulary>,
+    ) -> Result<Tokenizer> {
+        let wanted = self.trainer.vocab_size.saturating_sub(present);
         let progress = Progress::new("learn merges", wanted as u64, "merges");
-        let vocabulary = bpe_trainer::train(&counts, &self.trainer, &progress)?;
+        let vocabulary = learn(&progress)?;
         progress.finish();
         Tokenizer::from_vocabulary(&vocabulary)
     }

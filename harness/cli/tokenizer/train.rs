@@ -6,7 +6,7 @@ use crate::cli::{Global, Input, parse_size};
 use crate::output::OutputFile;
 use crate::pipeline::TokenizerJob;
 use crate::pretoken_counts::{CountMode, CountOptions, PretokenCounts};
-use crate::tokenizer::HarnessPattern;
+use crate::tokenizer::{HarnessPattern, Tokenizer};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(in crate::cli) struct TrainArgs {
     input: Input,
     /// gpt2, cl100k, o200k, whitespace, or a regular expression; under whitespace, words are cut
     /// at white space, which is normalised: decoding gives one space behind each word
-    #[arg(long, default_value = "gpt2")]
+    #[arg(long, default_value = "gpt2", conflicts_with = "extend")]
     pattern: String,
     /// Tokens in the vocabulary, the 256 bytes and specials included
     #[arg(long, value_name = "N", default_value_t = 32_768)]
@@ -27,12 +27,16 @@ pub(in crate::cli) struct TrainArgs {
     /// Tokens that merging makes have fewer bytes than this (pairs of bytes are exempt)
     #[arg(long, value_name = "BYTES")]
     max_token_length: Option<usize>,
+    /// A tokenizer to go on from: its ids, merges, special tokens and pattern stay, and new merges
+    /// are learned behind them until the vocabulary has --vocab-size tokens
+    #[arg(long, value_name = "FILE")]
+    extend: Option<PathBuf>,
     /// A special token, such as <|endoftext|>; may be repeated
-    #[arg(long = "special", value_name = "TEXT")]
+    #[arg(long = "special", value_name = "TEXT", conflicts_with = "extend")]
     specials: Vec<String>,
     /// Tokens to start from: `bytes` (all 256), `seen` (bytes of the text), or characters whose
     /// bytes are to be tokens beside those that are seen
-    #[arg(long, value_name = "KIND", default_value_t = InitialAlphabet::Bytes)]
+    #[arg(long, value_name = "KIND", default_value_t = InitialAlphabet::Bytes, conflicts_with = "extend")]
     initial_alphabet: InitialAlphabet,
     /// `hf`: what Hugging Face's trainer gives; `clean`: no merge gives a special token
     #[arg(long, value_enum, default_value_t = CompatArg::Hf)]
@@ -108,8 +112,12 @@ impl TrainArgs {
 }
 
 pub(super) fn run(global: &Global, args: &TrainArgs) -> Result<()> {
+    let base = args.extend.as_ref().map(Tokenizer::load).transpose()?;
     let job = TokenizerJob {
-        pattern: HarnessPattern::parse(&args.pattern)?,
+        pattern: match &base {
+            Some(base) => base.pattern().clone(),
+            None => HarnessPattern::parse(&args.pattern)?,
+        },
         counting: args.counting(global.threads()),
         trainer: args.options(),
     };
@@ -117,7 +125,11 @@ pub(super) fn run(global: &Global, args: &TrainArgs) -> Result<()> {
     // A place that cannot be written should be known now, not after the work.
     drop(OutputFile::create(&args.output)?);
     let corpus = args.input.open()?;
-    job.run(&corpus)?.save_json(&args.output)?;
+    let tokenizer = match &base {
+        Some(base) => job.extend(base, &corpus)?,
+        None => job.run(&corpus)?,
+    };
+    tokenizer.save_json(&args.output)?;
     match &job.counting.work {
         Some(work) => PretokenCounts::forget(work),
         None => Ok(()),
