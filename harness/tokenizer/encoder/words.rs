@@ -131,7 +131,7 @@ impl WordCache {
     }
 
     fn grow(&mut self) {
-        let sets = vec![Set::default(); 4 * self.sets.len()];
+        let sets = vec![Set::default(); 2 * self.sets.len()];
         let old = std::mem::replace(&mut self.sets, sets);
         self.used = 0;
         for slot in old.iter().flat_map(|set| &set.0) {
