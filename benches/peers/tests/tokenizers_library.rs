@@ -4,9 +4,11 @@ use barelm::bpe_trainer::{BpeTrainerOptions, train};
 use barelm::corpus::Corpus;
 use barelm::pretoken_counts::{CountMode, PretokenCounts};
 use barelm::progress::Progress;
-use barelm::tokenizer::{HarnessPattern, MergeRule, Tokenizer};
+use barelm::tokenizer::{HarnessPattern, MergeRule, Tokenizer, TokenizerFormat};
 use barelm_peers::{texts, training_text};
 use std::path::{Path, PathBuf};
+use tokenizers::models::bpe::BPE;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 fn trained(pattern: &str) -> Tokenizer {
     barelm::progress::set_quiet(true);
@@ -74,6 +76,35 @@ fn a_vocabulary_by_the_rank_of_bytes_gives_equal_ids() {
     }
     let ours = Tokenizer::from_vocabulary(&vocabulary).unwrap();
     assert_same(&ours, &folder.path().join("tokenizer.json"));
+}
+
+/// Saves ours as `vocab.json` and `merges.txt`, opens them in the library, and compares ids.
+fn assert_same_by_gpt2_files(ours: &Tokenizer, folder: &Path) {
+    let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
+    ours.save_as(&vocab, TokenizerFormat::Gpt2, &[]).unwrap();
+    let [vocab, merges] = [vocab, merges].map(|path| path.to_str().unwrap().to_string());
+    let model = BPE::from_file(&vocab, &merges).build().unwrap();
+    let mut theirs = tokenizers::Tokenizer::new(model);
+    theirs.with_pre_tokenizer(Some(ByteLevel::default().add_prefix_space(false)));
+    for text in texts() {
+        let encoding = theirs.encode(text.as_str(), false).unwrap();
+        assert_eq!(ours.encode(text.as_bytes()), encoding.get_ids(), "{text:?}");
+    }
+}
+
+#[test]
+fn our_vocab_and_merges_open_there_and_give_equal_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_same_by_gpt2_files(&trained("gpt2"), folder.path());
+}
+
+#[test]
+#[ignore = "needs BARELM_DATA"]
+fn ranks_of_bytes_as_vocab_and_merges_give_equal_ids() {
+    let data = std::env::var_os("BARELM_DATA").expect("BARELM_DATA names the data folder");
+    let ours = Tokenizer::load(PathBuf::from(data).join("bpe/r50k_base.tiktoken")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    assert_same_by_gpt2_files(&ours, folder.path());
 }
 
 #[test]

@@ -133,6 +133,10 @@ fn parts_of_a_tokenizer_json_that_are_not_read_are_named() {
     let error = refuse_unread_parts(&path, NO_LOSS).unwrap_err().to_string();
     assert!(error.contains("post_processor"), "{error}");
     refuse_unread_parts(folder.path("."), &[Loss::Processing]).unwrap();
+    // A token of that name is none.
+    let vocab = folder.path("vocab.json");
+    std::fs::write(&vocab, r#"{"padding": 0, "model": 1}"#).unwrap();
+    refuse_unread_parts(&vocab, NO_LOSS).unwrap();
 }
 
 /// Every published vocabulary through every format, and back to the one it started from.
