@@ -27,6 +27,9 @@ pub(super) struct GenerateArgs {
     /// Equal seeds give equal text
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Behind each paragraph, a line of so many words that hardly occur again
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    rare_words: usize,
     /// Where to write [default: stdout]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -65,7 +68,8 @@ fn write_text(args: &GenerateArgs, sink: &mut impl Write, path: &Path) -> Result
         sink,
         progress: &progress,
     };
-    let written = SyntheticCorpus::new(args.seed).write_into(args.bytes, &mut metered);
+    let mut corpus = SyntheticCorpus::new(args.seed).with_rare_words(args.rare_words);
+    let written = corpus.write_into(args.bytes, &mut metered);
     // An interrupt reaches us dressed as a write error: say what it was.
     crate::progress::check()?;
     written.map_err(Error::io(path))?;

@@ -51,6 +51,7 @@ pub struct SyntheticCorpus {
     rng: Rng,
     /// The two entries of each class that the present paragraph is about.
     topic: Vec<[usize; 2]>,
+    rare_words: usize,
 }
 
 impl SyntheticCorpus {
@@ -58,7 +59,17 @@ impl SyntheticCorpus {
     pub fn new(seed: u64) -> Self {
         let topic = vec![[0; 2]; GRAMMAR.classes.len()];
         let rng = Rng::new(seed);
-        Self { rng, topic }
+        Self {
+            rng,
+            topic,
+            rare_words: 0,
+        }
+    }
+
+    /// The same with a line of so many rare words behind each paragraph: five to seven random
+    /// syllables each, so that hardly two are equal. They are no sentences of the grammar.
+    pub fn with_rare_words(self, rare_words: usize) -> Self {
+        Self { rare_words, ..self }
     }
 
     /// Writes paragraphs until at least `bytes` bytes are written: the text ends with a whole
@@ -98,6 +109,18 @@ impl SyntheticCorpus {
             self.push_sentence(&story.rest[next], classes, out);
         }
         out.push(b'\n');
+        self.push_rare_words(out);
+    }
+
+    /// Appends a line of rare words, if there are to be any.
+    fn push_rare_words(&mut self, out: &mut Vec<u8>) {
+        for left in (0..self.rare_words).rev() {
+            for _ in 0..5 + self.below(3) {
+                out.push(b"bcdfghjklmnpqrstvwxyz"[self.below(21)]);
+                out.push(b"aeiou"[self.below(5)]);
+            }
+            out.push(if left > 0 { b' ' } else { b'\n' });
+        }
     }
 
     /// Draws two different entries of each class.
@@ -208,6 +231,18 @@ mod tests {
             let distinct: std::collections::HashSet<_> = sentences.iter().collect();
             assert_eq!(distinct.len(), sentences.len(), "{paragraph}");
         }
+    }
+
+    #[test]
+    fn rare_words_stand_on_lines_of_their_own_and_differ() {
+        let paragraphs = SyntheticCorpus::new(3).with_rare_words(3).take(1000);
+        let lines: Vec<String> = paragraphs.collect();
+        let rare = lines
+            .iter()
+            .flat_map(|text| text.lines().nth(1).unwrap().split(' '));
+        let distinct: std::collections::HashSet<_> = rare.collect();
+        assert!(distinct.len() > 2990, "{}", distinct.len());
+        assert!(split_sentences(lines[0].lines().next().unwrap()).all(accepts));
     }
 
     #[test]
