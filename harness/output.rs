@@ -1,4 +1,7 @@
 //! Files that appear whole or not at all: written beside their place, synced, renamed.
+//!
+//! A place that is no file, such as `/dev/null` or a named pipe, must stay what it is: it is written
+//! directly.
 
 use crate::{Error, Result};
 use std::fs::File;
@@ -10,7 +13,74 @@ use tempfile::NamedTempFile;
 #[derive(Debug)]
 pub struct OutputFile {
     path: PathBuf,
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<Target>,
+}
+
+/// Where bytes go until the file is complete.
+#[derive(Debug)]
+enum Target {
+    Temporary(NamedTempFile),
+    /// A device or a pipe.
+    Direct(File),
+}
+
+impl Target {
+    fn open(path: &Path) -> Result<Self> {
+        let exists = std::fs::metadata(path);
+        if exists.is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            let file = File::options().write(true).open(path);
+            return file.map(Self::Direct).map_err(Error::io(path));
+        }
+        let folder = folder(path);
+        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        let file = tempfile::Builder::new()
+            .prefix(".barelm-")
+            .suffix(".tmp")
+            .permissions(default_permissions())
+            .tempfile_in(folder)
+            .map_err(plain)
+            .map_err(Error::io(folder))?;
+        Ok(Self::Temporary(file))
+    }
+
+    fn file(&mut self) -> &mut File {
+        match self {
+            Self::Temporary(file) => file.as_file_mut(),
+            Self::Direct(file) => file,
+        }
+    }
+
+    /// Gives the file its name.
+    fn commit(self, path: &Path) -> io::Result<()> {
+        let Self::Temporary(file) = self else {
+            return Ok(());
+        };
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error)?;
+        File::open(folder(path))?.sync_all()
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file().flush()
+    }
+}
+
+impl Seek for Target {
+    fn seek(&mut self, place: SeekFrom) -> io::Result<u64> {
+        self.file().seek(place)
+    }
+}
+
+/// The folder that a file stands in.
+fn folder(path: &Path) -> &Path {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 impl OutputFile {
@@ -20,20 +90,7 @@ impl OutputFile {
     /// [`Error::Io`] when the folder cannot be made or written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        let file = tempfile::Builder::new()
-            .prefix(".barelm-")
-            .suffix(".tmp")
-            .permissions(default_permissions())
-            .tempfile_in(folder)
-            .map_err(|e| Error::Io {
-                path: folder.into(),
-                source: plain(e),
-            })?;
+        let file = Target::open(&path)?;
         Ok(Self {
             path,
             file: BufWriter::with_capacity(1 << 18, file),
@@ -78,20 +135,12 @@ impl OutputFile {
     pub fn commit(self) -> Result<()> {
         crate::progress::check()?;
         let path = self.path;
-        let finish = || -> io::Result<()> {
-            let file = self
-                .file
-                .into_inner()
-                .map_err(io::IntoInnerError::into_error)?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map_err(|e| e.error)?;
-            let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-        };
-        finish().map_err(|e| Error::Io {
-            path: path.clone(),
-            source: plain(e),
-        })
+        let written = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error);
+        let committed = written.and_then(|target| target.commit(&path));
+        committed.map_err(plain).map_err(Error::io(&path))
     }
 }
 
@@ -137,4 +186,31 @@ fn default_permissions() -> std::fs::Permissions {
     std::fs::metadata(".")
         .expect("the current folder exists")
         .permissions()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileTypeExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_named_pipe_is_written_and_stays_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(
+            Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::read(path).unwrap()
+        });
+        write_file(&path, b"through the pipe").unwrap();
+        assert_eq!(reader.join().unwrap(), b"through the pipe");
+        assert!(std::fs::metadata(&path).unwrap().file_type().is_fifo());
+    }
 }
