@@ -22,6 +22,25 @@ fn json(arguments: &[&str]) -> Value {
 }
 
 #[test]
+fn training_and_converting_tell_what_was_written() {
+    let place = Workplace::new();
+    let text = place.write("few", b"hello hello hello");
+    let (model, flat) = (place.arg("t.json"), place.arg("t.barelm"));
+    let train = ["--json", "tokenizer", "train", "--vocab-size", "9000"];
+    let trained = succeed(&[&train[..], &["-o", &model, &text]].concat());
+    let trained: Value = serde_json::from_slice(&trained).expect("one JSON value");
+    assert_eq!(trained, json(&["-m", &model]));
+    // "hello" has four merges, " hello" one more.
+    assert_eq!(
+        (&trained["vocab_size"], &trained["merges"]),
+        (&261.into(), &5.into())
+    );
+    let converted = ["--json", "tokenizer", "convert", "-m", &model, "-o", &flat];
+    let converted: Value = serde_json::from_slice(&succeed(&converted)).expect("one JSON value");
+    assert_eq!(converted, json(&["-m", &flat]));
+}
+
+#[test]
 fn a_tokenizer_goes_through_all_formats_and_comes_back() {
     let place = Workplace::new();
     let (_, model) = trained(&place, &[]);

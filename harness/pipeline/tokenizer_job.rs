@@ -66,6 +66,14 @@ impl TokenizerJob {
         let progress = Progress::new("learn merges", wanted as u64, "merges");
         let vocabulary = learn(&progress)?;
         progress.finish();
-        Tokenizer::from_vocabulary(&vocabulary)
+        let tokenizer = Tokenizer::from_vocabulary(&vocabulary)?;
+        if tokenizer.vocab_size() < self.trainer.vocab_size {
+            super::note(&format!(
+                "the vocabulary has {} tokens, not {}: no other pair occurs often enough to merge",
+                tokenizer.vocab_size(),
+                self.trainer.vocab_size
+            ));
+        }
+        Ok(tokenizer)
     }
 }

@@ -1,4 +1,4 @@
-"""barelm beside its peers: python compare.py {encode,train,load,scale} [--rounds N] [--peers A,B] [--rows TEXT]
+"""barelm beside its peers: python compare.py {encode,train,load,scale,threads} [--rounds N] [--peers A,B] [--rows TEXT]
 
 Prints a table in Markdown. Every run is a process of its own; peers take turns, so that a busy minute of the machine hits
 all of them; each figure is the median of the rounds. Before a figure is printed, the ids (the merges) of all peers are
@@ -141,6 +141,41 @@ def measure_scale(arguments, folder):
         row([files[0][0].removeprefix("1 M "), *cells])
 
 
+def measure_threads(arguments, folder):
+    """One thread against two, whole commands, in turns. On a busy machine only the best runs had two cores."""
+    classics, vocabulary = arguments.data / "classics-100m.txt", arguments.data / "bpe" / f"{arguments.vocabulary}.tiktoken"
+    gigabyte = texts.made(folder / "gigabyte.txt", lambda: texts.gigabyte(arguments.data))
+    train = [BARELM, "tokenizer", "train", "--pattern", "gpt2", "--quiet", "-o", folder / "threads.json"]
+    encode = [BARELM, "tokenizer", "encode", "-m", vocabulary, "--format", "tokens", "--quiet", "-o", folder / "threads.tokens"]
+    commands = {
+        "count pretokens, 100 MB": [*train, "--vocab-size", 256, classics],
+        "count pretokens, 1 GB": [*train, "--vocab-size", 256, gigabyte],
+        "learn 32k tokens, 1 GB": [*train, "--vocab-size", 32_000, gigabyte],
+        "encode to a token stream, 100 MB": [*encode, classics],
+        "encode to a token stream, 1 GB": [*encode, gigabyte],
+    }
+    print(f"barelm: wall seconds, median (best) of {arguments.rounds} rounds, and CPU seconds\n")
+    header(["command", "one thread", "two threads", "medians", "best", "CPU s, one", "CPU s, two"])
+    for name, command in commands.items():
+        if arguments.rows and arguments.rows not in name:
+            continue
+        runs = {1: [], 2: []}
+        for _ in range(arguments.rounds):
+            for threads in runs:
+                runs[threads].append(run([*command, "--threads", threads]))
+        row([name, *threads_cells(runs)])
+
+
+def threads_cells(runs):
+    if not all(runs[1] + runs[2]):
+        return ["fails"]
+    walls = {threads: [r["wall"] for r in runs[threads]] for threads in runs}
+    medians, best = ({threads: of(walls[threads]) for threads in runs} for of in (median, min))
+    cells = [f"{medians[threads]:.3g} ({best[threads]:.3g})" for threads in runs]
+    ratios = [f"{of[1] / of[2]:.2f} x" for of in (medians, best)]
+    return [*cells, *ratios, *[f"{median([r['cpu'] for r in runs[threads]]):.3g}" for threads in runs]]
+
+
 def header(cells):
     row(cells)
     row(["---"] * len(cells))
@@ -150,7 +185,7 @@ def row(cells):
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-TABLES = {"encode": measure_encoders, "train": measure_trainers, "load": measure_load, "scale": measure_scale}
+TABLES = {"encode": measure_encoders, "train": measure_trainers, "load": measure_load, "scale": measure_scale, "threads": measure_threads}
 
 
 def main():

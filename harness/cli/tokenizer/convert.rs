@@ -1,7 +1,8 @@
 //! `barelm tokenizer convert`: from one file format to another.
 
-use super::Model;
+use super::{Model, summarize};
 use crate::Result;
+use crate::cli::Global;
 use crate::tokenizer::{Loss, TokenizerFormat, refuse_unread_parts};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -29,13 +30,14 @@ enum Part {
     Processing,
 }
 
-pub(super) fn run(args: &ConvertArgs) -> Result<()> {
+pub(super) fn run(global: &Global, args: &ConvertArgs) -> Result<()> {
     let format = TokenizerFormat::of_name(&args.output)?;
     let may_lose: Vec<Loss> = args.drop.iter().map(|part| part.loss()).collect();
     let tokenizer = args.model.load()?;
     tokenizer.verify()?;
     refuse_unread_parts(&args.model.model, &may_lose)?;
-    tokenizer.save_as(&args.output, format, &may_lose)
+    tokenizer.save_as(&args.output, format, &may_lose)?;
+    summarize(global, &tokenizer)
 }
 
 impl Part {

@@ -14,7 +14,9 @@ mod train;
 mod view;
 
 use super::Global;
+use super::print::Stdout;
 use crate::Result;
+use crate::tokenizer::inspect::Inspection;
 use crate::tokenizer::{
     EncodeOptions, HarnessPattern, LoadOptions, MergeRule, SpecialSet, Tokenizer,
 };
@@ -95,8 +97,18 @@ pub(super) fn run(global: &Global, command: TokenizerCommand) -> Result<()> {
         TokenizerCommand::Count(args) => count::run(global, &args),
         TokenizerCommand::Decode(args) => decode::run(&args),
         TokenizerCommand::Inspect(args) => inspect::run(global, &args),
-        TokenizerCommand::Convert(args) => convert::run(&args),
+        TokenizerCommand::Convert(args) => convert::run(global, &args),
     }
+}
+
+/// With `--json`, what `inspect` says of a tokenizer that was written.
+fn summarize(global: &Global, tokenizer: &Tokenizer) -> Result<()> {
+    if !global.json {
+        return Ok(());
+    }
+    let mut stdout = Stdout::new();
+    stdout.json(&Inspection::new(tokenizer))?;
+    stdout.flush()
 }
 
 /// Text read and written at a time: memory stays flat however long the text is.

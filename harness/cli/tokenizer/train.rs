@@ -1,5 +1,6 @@
 //! `barelm tokenizer train`: text to a vocabulary.
 
+use super::summarize;
 use crate::Result;
 use crate::bpe_trainer::{BpeTrainerOptions, Compat, InitialAlphabet};
 use crate::cli::{Global, Input, parse_size};
@@ -130,8 +131,8 @@ pub(super) fn run(global: &Global, args: &TrainArgs) -> Result<()> {
         None => job.run(&corpus)?,
     };
     tokenizer.save_json(&args.output)?;
-    match &job.counting.work {
-        Some(work) => PretokenCounts::forget(work),
-        None => Ok(()),
+    if let Some(work) = &job.counting.work {
+        PretokenCounts::forget(work)?;
     }
+    summarize(global, &tokenizer)
 }
