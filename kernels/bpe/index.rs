@@ -12,6 +12,7 @@ use super::merge::Merges;
 use super::table::{NONE, PairSlot};
 use super::window::MOST;
 use super::{MergeRule, TokenizerRef};
+use crate::simd::prefetch;
 
 const ID_BITS: u32 = 21;
 const RANK_BITS: u32 = 22;
@@ -163,6 +164,15 @@ impl<'a> PairIndex<'a> {
     #[inline]
     pub(super) fn rank(&self, left: u32, right: u32) -> u32 {
         rank(self.buckets, left, right)
+    }
+
+    /// Asks the memory for the bucket where a pair should be.
+    #[inline]
+    pub(super) fn prefetch(&self, left: u32, right: u32) {
+        let at = home(key(left, right), self.buckets.len());
+        if let Some(bucket) = self.buckets.get(at) {
+            prefetch(bucket);
+        }
     }
 
     /// The token that the pair of a packed rank merges to.
