@@ -8,7 +8,7 @@
 //! table of their own, by the two bytes. The merged token is found from the rank, once a merge:
 //! it is the rank itself where ranks are those of bytes.
 
-use super::merge::Merges;
+use super::merge::{Merges, Pairs};
 use super::table::{NONE, PairSlot};
 use super::window::MOST;
 use super::{MergeRule, TokenizerRef};
@@ -16,6 +16,8 @@ use crate::simd::prefetch;
 
 const ID_BITS: u32 = 21;
 const RANK_BITS: u32 = 22;
+/// The least rank that is not packed.
+const LEAST_UNPACKED: u32 = (1 << RANK_BITS) - 2;
 const RANK_MASK: u64 = (1 << RANK_BITS) - 1;
 /// An empty slot. Memory that is new and was never written costs nothing to read as zeros.
 const EMPTY: u64 = 0;
@@ -111,6 +113,74 @@ fn rank(buckets: &[[u64; SLOTS]], left: u32, right: u32) -> u32 {
     NO_RANK
 }
 
+/// The token that the pair of a rank merges to.
+#[inline]
+fn merged(merged: &[u32], rank: u32) -> u32 {
+    merged
+        .get(rank as usize)
+        .map_or(rank, |id| id.wrapping_sub(1))
+}
+
+/// What windows ask of the pairs.
+pub(super) trait Ranks: Merges {
+    /// The token of a byte.
+    fn letter(&self, byte: u8) -> u32;
+    /// [`Ranks::rank`] of the tokens of two bytes.
+    fn rank_of_bytes(&self, left: u8, right: u8) -> u32;
+    /// The packed rank of a pair, or [`NO_RANK`].
+    fn rank(&self, left: u32, right: u32) -> u32;
+    /// The token that a pair of that packed rank merges to.
+    fn merged(&self, pair: [u32; 2], packed: u32) -> u32;
+    /// Asks the memory for the place where a pair should be.
+    fn prefetch(&self, left: u32, right: u32);
+}
+
+/// The pairs as they lie in a file.
+#[derive(Clone, Copy)]
+pub(super) struct FilePairs<'a> {
+    pairs: Pairs<'a>,
+    letters: &'a [u32; 256],
+}
+
+impl<'a> FilePairs<'a> {
+    /// `None` if their numbers are too large to be packed, or if a byte has no token.
+    pub(super) fn new(tokenizer: &TokenizerRef<'a>) -> Option<Self> {
+        let pairs = tokenizer.pairs();
+        let fits = pairs.slots.len() < 1 << RANK_BITS && pairs.vocab < 1 << ID_BITS;
+        let letters = tokenizer.tables().bytes.first_chunk()?;
+        (fits && !letters.contains(&NONE)).then_some(Self { pairs, letters })
+    }
+}
+
+impl Merges for FilePairs<'_> {
+    fn get(&self, left: u32, right: u32) -> (u32, u32) {
+        self.pairs.get(left, right)
+    }
+}
+
+impl Ranks for FilePairs<'_> {
+    fn letter(&self, byte: u8) -> u32 {
+        self.letters[usize::from(byte)]
+    }
+
+    fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
+        self.rank(self.letter(left), self.letter(right))
+    }
+
+    fn rank(&self, left: u32, right: u32) -> u32 {
+        match self.get(left, right) {
+            (rank @ 0..LEAST_UNPACKED, _) => pack(u64::from(rank)),
+            _ => NO_RANK,
+        }
+    }
+
+    fn merged(&self, [left, right]: [u32; 2], _: u32) -> u32 {
+        self.get(left, right).1
+    }
+
+    fn prefetch(&self, _: u32, _: u32) {}
+}
+
 impl<'a> PairIndex<'a> {
     /// Pieces that [`TokenizerRef::encode_short_pieces_with`] takes at once.
     pub const AT_ONCE: usize = MOST;
@@ -147,41 +217,35 @@ impl<'a> PairIndex<'a> {
             letters: tokenizer.tables().bytes.first_chunk()?,
         })
     }
+}
 
-    /// The token of a byte.
+impl Ranks for PairIndex<'_> {
     #[inline]
-    pub(super) fn letter(&self, byte: u8) -> u32 {
+    fn letter(&self, byte: u8) -> u32 {
         self.letters[usize::from(byte)]
     }
 
-    /// [`PairIndex::rank`] of the tokens of two bytes.
     #[inline]
-    pub(super) fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
+    fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
         self.byte_pairs[usize::from(left) << 8 | usize::from(right)]
     }
 
-    /// The packed rank of a pair, or [`NO_RANK`].
     #[inline]
-    pub(super) fn rank(&self, left: u32, right: u32) -> u32 {
+    fn rank(&self, left: u32, right: u32) -> u32 {
         rank(self.buckets, left, right)
     }
 
-    /// Asks the memory for the bucket where a pair should be.
     #[inline]
-    pub(super) fn prefetch(&self, left: u32, right: u32) {
+    fn prefetch(&self, left: u32, right: u32) {
         let at = home(key(left, right), self.buckets.len());
         if let Some(bucket) = self.buckets.get(at) {
             prefetch(bucket);
         }
     }
 
-    /// The token that the pair of a packed rank merges to.
     #[inline]
-    pub(super) fn merged(&self, packed: u32) -> u32 {
-        let rank = rank_of(packed);
-        self.merged
-            .get(rank as usize)
-            .map_or(rank, |id| id.wrapping_sub(1))
+    fn merged(&self, _: [u32; 2], packed: u32) -> u32 {
+        merged(self.merged, rank_of(packed))
     }
 }
 
@@ -190,7 +254,7 @@ impl Merges for PairIndex<'_> {
     fn get(&self, left: u32, right: u32) -> (u32, u32) {
         match self.rank(left, right) {
             NO_RANK => (NONE, NONE),
-            packed => (rank_of(packed), self.merged(packed)),
+            packed => (rank_of(packed), merged(self.merged, rank_of(packed))),
         }
     }
 }
@@ -243,7 +307,17 @@ impl<'t, 'w> Builder<'t, 'w> {
             used[len % 64] = *slot;
             len += usize::from(slot[0] != NONE);
         }
-        used.iter().take(len).all(|slot| self.add(*slot))
+        let used = used.get(..len).unwrap_or(&[]);
+        used.iter().for_each(|slot| self.prefetch(slot));
+        used.iter().all(|slot| self.add(*slot))
+    }
+
+    /// Asks the memory for the places that [`Builder::add`] writes.
+    fn prefetch(&self, [left, right, rank, _]: &PairSlot) {
+        let bucket = home(key(*left, *right), self.buckets.len());
+        self.buckets.get(bucket).into_iter().for_each(prefetch);
+        let merged = self.merged.get(*rank as usize);
+        merged.into_iter().for_each(prefetch);
     }
 
     /// Adds a pair; `false` if there is no room for its numbers or for itself.

@@ -1,5 +1,6 @@
 //! Text to token ids and back, over tables that may lie in flash.
 
+use super::index::FilePairs;
 use super::long;
 use super::merge::{self, Merges, Pairs};
 use super::sections::{Tables, content_error};
@@ -196,7 +197,30 @@ impl<'a> TokenizerRef<'a> {
     ) -> Result<usize, BufferTooSmall> {
         let end = self.pattern().and_then(Pattern::end_of_word);
         let piece = long::Piece { bytes: piece, end };
-        long::encode(self, index, piece, out, workspace)
+        let encoded = long::encode(self, index, piece, out, workspace, usize::MAX)?;
+        Ok(encoded.unwrap_or(0))
+    }
+
+    /// Encodes a piece that repeats itself, one million equal letters say, without an index;
+    /// `None` if more than about `windows` stretches of 64 bytes have to be merged: for such a
+    /// piece an index pays.
+    ///
+    /// # Errors
+    /// Those of [`TokenizerRef::encode_piece_with`].
+    pub fn encode_repetitive_piece_into(
+        &self,
+        piece: &[u8],
+        out: &mut [u32],
+        workspace: &mut [u32],
+        windows: usize,
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        let end = self.pattern().and_then(Pattern::end_of_word);
+        let whole = self.entry(piece, end).filter(|e| e & UNREACHABLE == 0);
+        let pairs = FilePairs::new(self).filter(|_| whole.is_none());
+        let piece = long::Piece { bytes: piece, end };
+        pairs.map_or(Ok(None), |pairs| {
+            long::encode(self, &pairs, piece, out, workspace, windows)
+        })
     }
 
     /// Encodes up to [`PairIndex::AT_ONCE`] pieces of less than 64 bytes each, which takes less

@@ -6,7 +6,7 @@
 //! three ranks and moves nothing. The pairs on both sides of a new token are looked up one step
 //! later: meanwhile the memory brings them, and other windows are merged.
 
-use super::index::{NO_RANK, POSITION_BITS, PairIndex};
+use super::index::{NO_RANK, POSITION_BITS, Ranks};
 use core::ops::Range;
 
 /// Bytes of a window.
@@ -42,14 +42,14 @@ fn min(a: f32, b: f32) -> f32 {
 /// A merge is a chain of steps that wait for each other, the table of pairs among them. Those of
 /// one window run while those of another wait.
 #[inline]
-pub(super) fn merge_all(index: &PairIndex<'_>, windows: &mut [Window]) {
+pub(super) fn merge_all(index: &impl Ranks, windows: &mut [Window]) {
     let mut pending: [usize; MOST] = core::array::from_fn(|i| i);
     let mut len = windows.len().min(MOST);
     while len > 0 {
         let mut at = 0;
         while at < len {
             let window = windows.get_mut(pending[at % MOST]);
-            if window.is_some_and(|window| window.step(index)) {
+            if window.is_some_and(|window| window.step(index) != NO_RANK) {
                 at += 1;
             } else {
                 len -= 1;
@@ -71,22 +71,22 @@ impl Window {
         }
     }
 
-    /// Merges the lowest pair; `false` if none merges.
+    /// Merges the pair of lowest rank; its packed rank, or [`NO_RANK`] if none merges.
     #[inline]
-    fn step(&mut self, index: &PairIndex<'_>) -> bool {
+    pub(super) fn step(&mut self, index: &impl Ranks) -> u32 {
         self.rank_fresh(index);
         let packed = self.lowest();
         if packed == NO_RANK || self.steps == 0 {
-            return false;
+            return NO_RANK;
         }
         self.steps -= 1;
         self.merge_at(index, packed);
-        true
+        packed
     }
 
     /// Takes each of at most 64 bytes for a token.
     #[inline]
-    pub(super) fn spell(&mut self, index: &PairIndex<'_>, bytes: &[u8]) {
+    pub(super) fn spell(&mut self, index: &impl Ranks, bytes: &[u8]) {
         self.groups = bytes.len().div_ceil(GROUP);
         self.steps = bytes.len().saturating_sub(1);
         self.fresh = WINDOW;
@@ -126,13 +126,14 @@ impl Window {
     /// Merges the pair of that rank and place. A place is below 64: so are all that are computed
     /// from bits, and the remainders are for the compiler.
     #[inline]
-    fn merge_at(&mut self, index: &PairIndex<'_>, packed: u32) {
+    fn merge_at(&mut self, index: &impl Ranks, packed: u32) {
         let at = packed as usize % WINDOW;
-        self.ids[at] = index.merged(packed);
         let behind = self.starts & (u64::MAX << at << 1);
         let next = behind & behind.wrapping_sub(1);
         self.starts ^= behind ^ next;
-        self.ranks[behind.trailing_zeros() as usize % WINDOW] = f32::MAX;
+        let right = behind.trailing_zeros() as usize % WINDOW;
+        self.ids[at] = index.merged([self.ids[at], self.ids[right]], packed);
+        self.ranks[right] = f32::MAX;
         self.ranks[at] = f32::MAX;
         self.fresh = at;
         let [left, right] = self.beside(at);
@@ -155,7 +156,7 @@ impl Window {
 
     /// Looks up the pairs of the token that was merged last.
     #[inline]
-    fn rank_fresh(&mut self, index: &PairIndex<'_>) {
+    fn rank_fresh(&mut self, index: &impl Ranks) {
         let at = self.fresh;
         if at >= WINDOW {
             return;

@@ -20,6 +20,8 @@ use words::{MAX_IDS, Slot, WordCache};
 
 /// Bytes to merge from which on an index of the pairs pays for being made.
 const INDEX_FROM: usize = 1 << 14;
+/// Windows of a longer piece that are merged without an index, to see whether it repeats itself.
+const FEW_WINDOWS: usize = 64;
 /// From as many new pieces in a batch on, those of the next are encoded several at once.
 const MANY_NEWS: usize = 4;
 /// Pieces of fewer bytes can be.
@@ -297,7 +299,11 @@ impl PieceEncoder<'_> {
             // New zeros cost nothing before they are written, and most will not be.
             self.ids = vec![0; piece.len() + 1];
         }
-        self.count(piece.len());
+        let known = self.encode_repetitive(piece);
+        self.count(if known.is_some() { 0 } else { piece.len() });
+        if let Some(len) = known {
+            return len;
+        }
         loop {
             let (ids, workspace) = (&mut self.ids, &mut self.workspace);
             let encoded = match &self.index {
@@ -307,6 +313,21 @@ impl PieceEncoder<'_> {
                 None => self.tokenizer.encode_piece_into(piece, ids, workspace),
             };
             match encoded {
+                Ok(len) => return len,
+                Err(small) => self.workspace = vec![0; small.needed],
+            }
+        }
+    }
+
+    /// Encodes a long piece that repeats itself into `ids`, if it is one and there is no index.
+    fn encode_repetitive(&mut self, piece: &[u8]) -> Option<usize> {
+        if self.index.is_some() || piece.len() < INDEX_FROM {
+            return None;
+        }
+        loop {
+            let (ids, workspace) = (&mut self.ids, &mut self.workspace);
+            let tokenizer = self.tokenizer;
+            match tokenizer.encode_repetitive_piece_into(piece, ids, workspace, FEW_WINDOWS) {
                 Ok(len) => return len,
                 Err(small) => self.workspace = vec![0; small.needed],
             }
