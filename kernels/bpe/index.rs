@@ -217,6 +217,12 @@ impl<'a> PairIndex<'a> {
             letters: tokenizer.tables().bytes.first_chunk()?,
         })
     }
+
+    /// The rank of a packed one.
+    #[inline]
+    pub(super) const fn rank_of(packed: u32) -> u32 {
+        rank_of(packed)
+    }
 }
 
 impl Ranks for PairIndex<'_> {

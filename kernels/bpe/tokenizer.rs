@@ -1,11 +1,12 @@
 //! Text to token ids and back, over tables that may lie in flash.
 
+use super::chars;
 use super::index::FilePairs;
 use super::long;
 use super::merge::{self, Merges, Pairs};
 use super::sections::{Tables, content_error};
 use super::table::{NONE, UNREACHABLE, find_bytes};
-use super::{BpeError, MergeRule, PairIndex, Pattern, Pieces};
+use super::{BpeError, CharMemo, MergeRule, PairIndex, Pattern, Pieces};
 use crate::error::{BufferTooSmall, take};
 use crate::format::{Container, FormatError};
 
@@ -221,6 +222,24 @@ impl<'a> TokenizerRef<'a> {
         pairs.map_or(Ok(None), |pairs| {
             long::encode(self, &pairs, piece, out, workspace, windows)
         })
+    }
+
+    /// Encodes one piece of characters that are mostly wide and mostly known to the memo: the same
+    /// ids, and no merge for most of them.
+    ///
+    /// `None` if `out` is too small, or if the piece should better be encoded by
+    /// [`TokenizerRef::encode_piece_with`]; [`CharMemo::suits`] tells in advance where that is so.
+    pub fn encode_chars_with(
+        &self,
+        index: &PairIndex<'_>,
+        memo: &mut CharMemo<'_>,
+        piece: &[u8],
+        out: &mut [u32],
+    ) -> Option<usize> {
+        match self.pattern().and_then(Pattern::end_of_word) {
+            None => chars::encode(self, index, memo, piece, out),
+            Some(_) => None,
+        }
     }
 
     /// Encodes up to [`PairIndex::AT_ONCE`] pieces of less than 64 bytes each, which takes less

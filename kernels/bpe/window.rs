@@ -181,6 +181,12 @@ impl Window {
         self.ids[at % WINDOW]
     }
 
+    /// The first two tokens.
+    pub(super) fn first_two(&self) -> [u32; 2] {
+        let [_, second] = self.beside(0);
+        [self.ids[0], self.ids[second]]
+    }
+
     /// How many tokens start in a range of places.
     pub(super) fn count(&self, range: Range<usize>) -> usize {
         let before = |place: usize| match place {
