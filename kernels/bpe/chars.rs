@@ -16,8 +16,9 @@
 //! back; tokens of which it is not true are said not to stay apart from any.
 
 use super::TokenizerRef;
-use super::index::{NO_RANK, PairIndex, Ranks};
+use super::index::PairIndex;
 use super::merge::Merges;
+use super::ranks::{ID_BITS, NO_RANK, Ranks, rank_of};
 use super::table::NONE;
 use super::window::{WINDOW, Window, merge_all};
 use crate::simd::prefetch;
@@ -27,8 +28,6 @@ const CHARS: usize = 1 << 12;
 const SPLITS: usize = 1 << 13;
 const BORDERS: usize = 1 << BORDER_BITS;
 const BORDER_BITS: u32 = 17;
-/// Bits of a token.
-const ID_BITS: u32 = 21;
 /// Tokens of a character that is noted.
 const MOST_TOKENS: usize = 3;
 /// Characters that are looked up at once.
@@ -343,8 +342,8 @@ impl Encoder<'_, '_, '_> {
             }
             match window.step(self.index) {
                 NO_RANK => break,
-                packed if PairIndex::rank_of(packed) + 1 < rank => return None,
-                packed => rank = PairIndex::rank_of(packed) + 1,
+                packed if rank_of(packed) + 1 < rank => return None,
+                packed => rank = rank_of(packed) + 1,
             }
         }
         (window.len() == 1 && window.token(0) == token).then_some([last[0], last[1], rank])

@@ -8,27 +8,17 @@
 //! table of their own, by the two bytes. The merged token is found from the rank, once a merge:
 //! it is the rank itself where ranks are those of bytes.
 
-use super::merge::{Merges, Pairs};
+use super::merge::Merges;
+use super::ranks::{ID_BITS, NO_RANK, RANK_BITS, Ranks, pack, rank_of};
 use super::table::{NONE, PairSlot};
 use super::window::MOST;
 use super::{MergeRule, TokenizerRef};
 use crate::simd::prefetch;
 
-const ID_BITS: u32 = 21;
-const RANK_BITS: u32 = 22;
-/// The least rank that is not packed.
-const LEAST_UNPACKED: u32 = (1 << RANK_BITS) - 2;
 const RANK_MASK: u64 = (1 << RANK_BITS) - 1;
 /// An empty slot. Memory that is new and was never written costs nothing to read as zeros.
 const EMPTY: u64 = 0;
 const SLOTS: usize = 4;
-/// Above every packed rank: the bits of the largest float.
-///
-/// Packed ranks are the bits of positive floats, which are ordered as the floats are. The oldest
-/// vector instructions have a minimum of floats, and none of integers.
-pub(super) const NO_RANK: u32 = f32::MAX.to_bits();
-/// Packed rank 0: what is less are bits of floats that are not normal, and slow.
-const RANK_ZERO: u32 = f32::MIN_POSITIVE.to_bits();
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Words for the ranks of pairs of bytes, two a word.
 const BYTE_PAIRS: usize = 256 * 256 / 2;
@@ -57,9 +47,6 @@ pub struct PairIndex<'a> {
     letters: &'a [u32; 256],
 }
 
-/// Bits below a packed rank that are left free, for a position.
-pub(super) const POSITION_BITS: u32 = 6;
-
 /// A pair as one number, never 0.
 #[inline]
 const fn key(left: u32, right: u32) -> u64 {
@@ -70,16 +57,6 @@ const fn key(left: u32, right: u32) -> u64 {
 #[inline]
 const fn home(key: u64, buckets: usize) -> usize {
     (key.wrapping_mul(MULTIPLIER) >> 32) as usize & buckets.wrapping_sub(1)
-}
-
-#[inline]
-const fn pack(rank: u64) -> u32 {
-    RANK_ZERO.wrapping_add((rank << POSITION_BITS) as u32)
-}
-
-#[inline]
-const fn rank_of(packed: u32) -> u32 {
-    packed.wrapping_sub(RANK_ZERO) >> POSITION_BITS
 }
 
 /// Words for the slots, and for a merged token of each rank, two a word.
@@ -121,66 +98,6 @@ fn merged(merged: &[u32], rank: u32) -> u32 {
         .map_or(rank, |id| id.wrapping_sub(1))
 }
 
-/// What windows ask of the pairs.
-pub(super) trait Ranks: Merges {
-    /// The token of a byte.
-    fn letter(&self, byte: u8) -> u32;
-    /// [`Ranks::rank`] of the tokens of two bytes.
-    fn rank_of_bytes(&self, left: u8, right: u8) -> u32;
-    /// The packed rank of a pair, or [`NO_RANK`].
-    fn rank(&self, left: u32, right: u32) -> u32;
-    /// The token that a pair of that packed rank merges to.
-    fn merged(&self, pair: [u32; 2], packed: u32) -> u32;
-    /// Asks the memory for the place where a pair should be.
-    fn prefetch(&self, left: u32, right: u32);
-}
-
-/// The pairs as they lie in a file.
-#[derive(Clone, Copy)]
-pub(super) struct FilePairs<'a> {
-    pairs: Pairs<'a>,
-    letters: &'a [u32; 256],
-}
-
-impl<'a> FilePairs<'a> {
-    /// `None` if their numbers are too large to be packed, or if a byte has no token.
-    pub(super) fn new(tokenizer: &TokenizerRef<'a>) -> Option<Self> {
-        let pairs = tokenizer.pairs();
-        let fits = pairs.slots.len() < 1 << RANK_BITS && pairs.vocab < 1 << ID_BITS;
-        let letters = tokenizer.tables().bytes.first_chunk()?;
-        (fits && !letters.contains(&NONE)).then_some(Self { pairs, letters })
-    }
-}
-
-impl Merges for FilePairs<'_> {
-    fn get(&self, left: u32, right: u32) -> (u32, u32) {
-        self.pairs.get(left, right)
-    }
-}
-
-impl Ranks for FilePairs<'_> {
-    fn letter(&self, byte: u8) -> u32 {
-        self.letters[usize::from(byte)]
-    }
-
-    fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
-        self.rank(self.letter(left), self.letter(right))
-    }
-
-    fn rank(&self, left: u32, right: u32) -> u32 {
-        match self.get(left, right) {
-            (rank @ 0..LEAST_UNPACKED, _) => pack(u64::from(rank)),
-            _ => NO_RANK,
-        }
-    }
-
-    fn merged(&self, [left, right]: [u32; 2], _: u32) -> u32 {
-        self.get(left, right).1
-    }
-
-    fn prefetch(&self, _: u32, _: u32) {}
-}
-
 impl<'a> PairIndex<'a> {
     /// Pieces that [`TokenizerRef::encode_short_pieces_with`] takes at once.
     pub const AT_ONCE: usize = MOST;
@@ -216,12 +133,6 @@ impl<'a> PairIndex<'a> {
             },
             letters: tokenizer.tables().bytes.first_chunk()?,
         })
-    }
-
-    /// The rank of a packed one.
-    #[inline]
-    pub(super) const fn rank_of(packed: u32) -> u32 {
-        rank_of(packed)
     }
 }
 

@@ -23,8 +23,9 @@
 //! are copied for the most part.
 
 use super::TokenizerRef;
-use super::index::{PairIndex, Ranks};
+use super::index::PairIndex;
 use super::merge::{merge_long, workspace_len as heap_workspace_len};
+use super::ranks::Ranks;
 use super::table::NONE;
 use super::window::{MOST, WINDOW, Window, merge_all};
 use crate::error::{BufferTooSmall, take};

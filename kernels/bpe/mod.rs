@@ -10,6 +10,7 @@ mod index;
 mod long;
 mod merge;
 pub mod pretokenize;
+mod ranks;
 pub mod sections;
 pub mod table;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Text to token ids and back, over tables that may lie in flash.
 
 use super::chars;
-use super::index::FilePairs;
 use super::long;
 use super::merge::{self, Merges, Pairs};
+use super::ranks::FilePairs;
 use super::sections::{Tables, content_error};
 use super::table::{NONE, UNREACHABLE, find_bytes};
 use super::{BpeError, CharMemo, MergeRule, PairIndex, Pattern, Pieces};

@@ -6,7 +6,7 @@
 //! three ranks and moves nothing. The pairs on both sides of a new token are looked up one step
 //! later: meanwhile the memory brings them, and other windows are merged.
 
-use super::index::{NO_RANK, POSITION_BITS, Ranks};
+use super::ranks::{NO_RANK, POSITION_BITS, Ranks};
 use core::ops::Range;
 
 /// Bytes of a window.
