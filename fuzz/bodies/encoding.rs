@@ -1,6 +1,7 @@
 //! Encoders against each other and against the text that went in.
 
 use super::naive::{self, Input};
+use barelm::kernels::bpe::{CharMemo, PairIndex, TokenizerRef, encode_workspace_len};
 
 /// Any bytes come back from their ids; under the whitespace pattern the words do, with one space
 /// behind each.
@@ -46,7 +47,7 @@ pub fn kernel_against_harness(bytes: &[u8]) {
     let tokenizer = naive::tokenizer(&vocabulary);
     let expected = tokenizer.encode(&text);
     let kernel = tokenizer.as_ref();
-    let needed = barelm::kernels::bpe::encode_workspace_len(text.len());
+    let needed = encode_workspace_len(text.len());
     let (mut ids, mut workspace) = (vec![0; 2 * text.len() + 1], vec![0; needed]);
     let len = kernel
         .encode_into(&text, &mut ids, &mut workspace)
@@ -56,4 +57,28 @@ pub fn kernel_against_harness(bytes: &[u8]) {
         .tokens(&text, &mut workspace)
         .expect("a known pattern");
     assert!(tokens.map(|id| id.expect("enough workspace")).eq(expected));
+    every_way(kernel, &text, &mut workspace);
+}
+
+/// Each of the kernels' ways to encode a piece gives the same ids, or none.
+fn every_way(kernel: TokenizerRef<'_>, text: &[u8], workspace: &mut [u32]) {
+    let mut words = vec![0; PairIndex::words(&kernel)];
+    let mut noted = vec![0; CharMemo::WORDS];
+    let built = PairIndex::build(&kernel, &mut words);
+    let index = PairIndex::new(&kernel, &words).filter(|_| built);
+    let mut memo = CharMemo::new(&mut noted).expect("enough words");
+    let (mut expected, mut ids) = (vec![0; text.len() + 1], vec![0; text.len() + 1]);
+    for piece in kernel.pattern().expect("a known pattern").pieces(text) {
+        let len = kernel.encode_piece_into(piece, &mut expected, workspace);
+        let expected = &expected[..len.expect("buffers are large enough")];
+        let windows = 1 + piece.len() / 8;
+        let len = kernel.encode_repetitive_piece_into(piece, &mut ids, workspace, windows);
+        let len = len.expect("buffers are large enough");
+        assert!(len.is_none_or(|len| ids[..len] == *expected));
+        let Some(index) = &index else { continue };
+        let len = kernel.encode_piece_with(index, piece, &mut ids, workspace);
+        assert_eq!(ids[..len.expect("buffers are large enough")], *expected);
+        let len = kernel.encode_chars_with(index, &mut memo, piece, &mut ids);
+        assert!(len.is_none_or(|len| ids[..len] == *expected));
+    }
 }

@@ -9,23 +9,16 @@
 //! it is the rank itself where ranks are those of bytes.
 
 use super::merge::Merges;
+use super::ranks::{ID_BITS, NO_RANK, RANK_BITS, Ranks, pack, rank_of};
 use super::table::{NONE, PairSlot};
 use super::window::MOST;
 use super::{MergeRule, TokenizerRef};
+use crate::simd::prefetch;
 
-const ID_BITS: u32 = 21;
-const RANK_BITS: u32 = 22;
 const RANK_MASK: u64 = (1 << RANK_BITS) - 1;
 /// An empty slot. Memory that is new and was never written costs nothing to read as zeros.
 const EMPTY: u64 = 0;
 const SLOTS: usize = 4;
-/// Above every packed rank: the bits of the largest float.
-///
-/// Packed ranks are the bits of positive floats, which are ordered as the floats are. The oldest
-/// vector instructions have a minimum of floats, and none of integers.
-pub(super) const NO_RANK: u32 = f32::MAX.to_bits();
-/// Packed rank 0: what is less are bits of floats that are not normal, and slow.
-const RANK_ZERO: u32 = f32::MIN_POSITIVE.to_bits();
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Words for the ranks of pairs of bytes, two a word.
 const BYTE_PAIRS: usize = 256 * 256 / 2;
@@ -54,9 +47,6 @@ pub struct PairIndex<'a> {
     letters: &'a [u32; 256],
 }
 
-/// Bits below a packed rank that are left free, for a position.
-pub(super) const POSITION_BITS: u32 = 6;
-
 /// A pair as one number, never 0.
 #[inline]
 const fn key(left: u32, right: u32) -> u64 {
@@ -67,16 +57,6 @@ const fn key(left: u32, right: u32) -> u64 {
 #[inline]
 const fn home(key: u64, buckets: usize) -> usize {
     (key.wrapping_mul(MULTIPLIER) >> 32) as usize & buckets.wrapping_sub(1)
-}
-
-#[inline]
-const fn pack(rank: u64) -> u32 {
-    RANK_ZERO.wrapping_add((rank << POSITION_BITS) as u32)
-}
-
-#[inline]
-const fn rank_of(packed: u32) -> u32 {
-    packed.wrapping_sub(RANK_ZERO) >> POSITION_BITS
 }
 
 /// Words for the slots, and for a merged token of each rank, two a word.
@@ -108,6 +88,14 @@ fn rank(buckets: &[[u64; SLOTS]], left: u32, right: u32) -> u32 {
         }
     }
     NO_RANK
+}
+
+/// The token that the pair of a rank merges to.
+#[inline]
+fn merged(merged: &[u32], rank: u32) -> u32 {
+    merged
+        .get(rank as usize)
+        .map_or(rank, |id| id.wrapping_sub(1))
 }
 
 impl<'a> PairIndex<'a> {
@@ -146,32 +134,35 @@ impl<'a> PairIndex<'a> {
             letters: tokenizer.tables().bytes.first_chunk()?,
         })
     }
+}
 
-    /// The token of a byte.
+impl Ranks for PairIndex<'_> {
     #[inline]
-    pub(super) fn letter(&self, byte: u8) -> u32 {
+    fn letter(&self, byte: u8) -> u32 {
         self.letters[usize::from(byte)]
     }
 
-    /// [`PairIndex::rank`] of the tokens of two bytes.
     #[inline]
-    pub(super) fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
+    fn rank_of_bytes(&self, left: u8, right: u8) -> u32 {
         self.byte_pairs[usize::from(left) << 8 | usize::from(right)]
     }
 
-    /// The packed rank of a pair, or [`NO_RANK`].
     #[inline]
-    pub(super) fn rank(&self, left: u32, right: u32) -> u32 {
+    fn rank(&self, left: u32, right: u32) -> u32 {
         rank(self.buckets, left, right)
     }
 
-    /// The token that the pair of a packed rank merges to.
     #[inline]
-    pub(super) fn merged(&self, packed: u32) -> u32 {
-        let rank = rank_of(packed);
-        self.merged
-            .get(rank as usize)
-            .map_or(rank, |id| id.wrapping_sub(1))
+    fn prefetch(&self, left: u32, right: u32) {
+        let at = home(key(left, right), self.buckets.len());
+        if let Some(bucket) = self.buckets.get(at) {
+            prefetch(bucket);
+        }
+    }
+
+    #[inline]
+    fn merged(&self, _: [u32; 2], packed: u32) -> u32 {
+        merged(self.merged, rank_of(packed))
     }
 }
 
@@ -180,7 +171,7 @@ impl Merges for PairIndex<'_> {
     fn get(&self, left: u32, right: u32) -> (u32, u32) {
         match self.rank(left, right) {
             NO_RANK => (NONE, NONE),
-            packed => (rank_of(packed), self.merged(packed)),
+            packed => (rank_of(packed), merged(self.merged, rank_of(packed))),
         }
     }
 }
@@ -233,7 +224,17 @@ impl<'t, 'w> Builder<'t, 'w> {
             used[len % 64] = *slot;
             len += usize::from(slot[0] != NONE);
         }
-        used.iter().take(len).all(|slot| self.add(*slot))
+        let used = used.get(..len).unwrap_or(&[]);
+        used.iter().for_each(|slot| self.prefetch(slot));
+        used.iter().all(|slot| self.add(*slot))
+    }
+
+    /// Asks the memory for the places that [`Builder::add`] writes.
+    fn prefetch(&self, [left, right, rank, _]: &PairSlot) {
+        let bucket = home(key(*left, *right), self.buckets.len());
+        self.buckets.get(bucket).into_iter().for_each(prefetch);
+        let merged = self.merged.get(*rank as usize);
+        merged.into_iter().for_each(prefetch);
     }
 
     /// Adds a pair; `false` if there is no room for its numbers or for itself.

@@ -25,6 +25,7 @@
 use super::TokenizerRef;
 use super::index::PairIndex;
 use super::merge::{merge_long, workspace_len as heap_workspace_len};
+use super::ranks::Ranks;
 use super::table::NONE;
 use super::window::{MOST, WINDOW, Window, merge_all};
 use crate::error::{BufferTooSmall, take};
@@ -80,25 +81,26 @@ impl<'t> Piece<'t> {
     }
 }
 
-/// Encodes a piece with the pairs of an index.
+/// Encodes a piece; `None` if more than `most` windows would have to be merged.
 #[inline]
-pub(super) fn encode(
+pub(super) fn encode<R: Ranks>(
     tokenizer: &TokenizerRef<'_>,
-    index: &PairIndex<'_>,
+    index: &R,
     piece: Piece<'_>,
     out: &mut [u32],
     workspace: &mut [u32],
-) -> Result<usize, BufferTooSmall> {
+    most: usize,
+) -> Result<Option<usize>, BufferTooSmall> {
     if piece.len() <= WINDOW {
         let mut window = [Window::new()];
         window[0].spell(index, piece.window(0, &mut [0; WINDOW]));
         merge_all(index, &mut window);
         window[0].write(take(out, window[0].len())?);
-        return Ok(window[0].len());
+        return Ok(Some(window[0].len()));
     }
     let windows = [const { Window::new() }; MOST];
     #[rustfmt::skip]
-    let encoder = Long { tokenizer, index, piece, out, workspace, windows, width: WINDOW, from: 0, len: 0, expected: NONE };
+    let encoder = Long { tokenizer, index, piece, out, workspace, windows, most, width: WINDOW, from: 0, len: 0, expected: NONE };
     encoder.encode()
 }
 
@@ -145,13 +147,15 @@ fn common_border(window: &Window, next: &Window) -> Option<usize> {
     None
 }
 
-struct Long<'t, 'o> {
+struct Long<'t, 'o, R> {
     tokenizer: &'t TokenizerRef<'t>,
-    index: &'t PairIndex<'t>,
+    index: &'t R,
     piece: Piece<'t>,
     out: &'o mut [u32],
     workspace: &'o mut [u32],
     windows: [Window; MOST],
+    /// Windows that may still be merged.
+    most: usize,
     width: usize,
     /// Where the window begins, and how many tokens stand before it.
     from: usize,
@@ -160,11 +164,11 @@ struct Long<'t, 'o> {
     expected: u32,
 }
 
-impl Long<'_, '_> {
+impl<R: Ranks> Long<'_, '_, R> {
     #[inline(never)]
-    fn encode(mut self) -> Result<usize, BufferTooSmall> {
+    fn encode(mut self) -> Result<Option<usize>, BufferTooSmall> {
         let mut merged = Merged::default();
-        loop {
+        while self.most > 0 {
             if self.width == WINDOW
                 && !self.repeats(merged, WINDOW)
                 && let Some(last) = self.advance_many()?
@@ -177,7 +181,7 @@ impl Long<'_, '_> {
             self.write(merged)?;
             let joins = self.len == 0 || self.out.get(self.len) == Some(&self.expected);
             if joins && to == self.piece.len() {
-                return Ok(self.len + merged.len);
+                return Ok(Some(self.len + merged.len));
             }
             if joins && merged.len > 2 {
                 self.advance(merged);
@@ -185,6 +189,7 @@ impl Long<'_, '_> {
                 self.widen();
             }
         }
+        Ok(None)
     }
 
     /// Whether the next bytes are those of a window that was merged last.
@@ -205,6 +210,7 @@ impl Long<'_, '_> {
         for (window, bytes) in self.windows.iter_mut().zip(stretches) {
             window.spell(self.index, bytes);
         }
+        self.most = self.most.saturating_sub(many);
         merge_all(self.index, self.windows.get_mut(..many).unwrap_or(&mut []));
         if self.len > 0 && self.windows[0].token(0) != self.expected {
             return Ok(None);
@@ -262,6 +268,7 @@ impl Long<'_, '_> {
         if self.repeats(last, width) {
             return Ok(last);
         }
+        self.most = self.most.saturating_sub(width.div_ceil(WINDOW));
         let (len, last_but_one) = if width <= WINDOW {
             let [window, ..] = &mut self.windows;
             window.spell(self.index, self.piece.window(self.from, &mut [0; WINDOW]));

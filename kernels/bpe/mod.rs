@@ -5,10 +5,12 @@
 //! no pair is left that was learned: Gage, "A new algorithm for data compression", 1994; Sennrich,
 //! Haddow, Birch, "Neural machine translation of rare words with subword units", 2016.
 
+mod chars;
 mod index;
 mod long;
 mod merge;
 pub mod pretokenize;
+mod ranks;
 pub mod sections;
 pub mod table;
 #[cfg(test)]
@@ -19,6 +21,7 @@ pub mod unicode;
 mod unicode_table;
 mod window;
 
+pub use chars::CharMemo;
 pub use index::PairIndex;
 pub use pretokenize::{BATCH, Pattern, Pieces, last_cut};
 pub use tokenizer::{KIND, TokenizerRef, Tokens, encode_workspace_len};

@@ -1,5 +1,7 @@
 //! The encoder against a naive one, on random vocabularies, and on tables that lie.
 
+mod wide;
+
 use super::sections::{Tables, head};
 use super::table::{EMPTY_PAIR, NONE, PairSlot, UNREACHABLE, insert_bytes, insert_pair, slots_for};
 use super::{BpeError, MergeRule, PairIndex, Pattern, TokenizerRef, encode_workspace_len};

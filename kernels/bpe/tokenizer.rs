@@ -1,10 +1,12 @@
 //! Text to token ids and back, over tables that may lie in flash.
 
+use super::chars;
 use super::long;
 use super::merge::{self, Merges, Pairs};
+use super::ranks::FilePairs;
 use super::sections::{Tables, content_error};
 use super::table::{NONE, UNREACHABLE, find_bytes};
-use super::{BpeError, MergeRule, PairIndex, Pattern, Pieces};
+use super::{BpeError, CharMemo, MergeRule, PairIndex, Pattern, Pieces};
 use crate::error::{BufferTooSmall, take};
 use crate::format::{Container, FormatError};
 
@@ -196,7 +198,48 @@ impl<'a> TokenizerRef<'a> {
     ) -> Result<usize, BufferTooSmall> {
         let end = self.pattern().and_then(Pattern::end_of_word);
         let piece = long::Piece { bytes: piece, end };
-        long::encode(self, index, piece, out, workspace)
+        let encoded = long::encode(self, index, piece, out, workspace, usize::MAX)?;
+        Ok(encoded.unwrap_or(0))
+    }
+
+    /// Encodes a piece that repeats itself, one million equal letters say, without an index;
+    /// `None` if more than about `windows` stretches of 64 bytes have to be merged: for such a
+    /// piece an index pays.
+    ///
+    /// # Errors
+    /// Those of [`TokenizerRef::encode_piece_with`].
+    pub fn encode_repetitive_piece_into(
+        &self,
+        piece: &[u8],
+        out: &mut [u32],
+        workspace: &mut [u32],
+        windows: usize,
+    ) -> Result<Option<usize>, BufferTooSmall> {
+        let end = self.pattern().and_then(Pattern::end_of_word);
+        let whole = self.entry(piece, end).filter(|e| e & UNREACHABLE == 0);
+        let pairs = FilePairs::new(self).filter(|_| whole.is_none());
+        let piece = long::Piece { bytes: piece, end };
+        pairs.map_or(Ok(None), |pairs| {
+            long::encode(self, &pairs, piece, out, workspace, windows)
+        })
+    }
+
+    /// Encodes one piece of characters that are mostly wide and mostly known to the memo: the same
+    /// ids, and no merge for most of them.
+    ///
+    /// `None` if `out` is too small, or if the piece should better be encoded by
+    /// [`TokenizerRef::encode_piece_with`]; [`CharMemo::suits`] tells in advance where that is so.
+    pub fn encode_chars_with(
+        &self,
+        index: &PairIndex<'_>,
+        memo: &mut CharMemo<'_>,
+        piece: &[u8],
+        out: &mut [u32],
+    ) -> Option<usize> {
+        match self.pattern().and_then(Pattern::end_of_word) {
+            None => chars::encode(self, index, memo, piece, out),
+            Some(_) => None,
+        }
     }
 
     /// Encodes up to [`PairIndex::AT_ONCE`] pieces of less than 64 bytes each, which takes less

@@ -2,9 +2,11 @@
 //!
 //! A bit says of each place whether a token starts there. The pair of lowest rank is the minimum
 //! of an array in which each rank has its place in its lowest bits, so that the minimum also says
-//! where, and the leftmost of equals wins. The array is one of floats, by their bits. A merge writes three ranks and moves nothing.
+//! where, and the leftmost of equals wins. The array is one of floats, by their bits. A merge writes
+//! three ranks and moves nothing. The pairs on both sides of a new token are looked up one step
+//! later: meanwhile the memory brings them, and other windows are merged.
 
-use super::index::{NO_RANK, POSITION_BITS, PairIndex};
+use super::ranks::{NO_RANK, POSITION_BITS, Ranks};
 use core::ops::Range;
 
 /// Bytes of a window.
@@ -25,6 +27,8 @@ pub(super) struct Window {
     groups: usize,
     /// Merges that there can be: an index that lies could name a place where nothing merges.
     steps: usize,
+    /// Where the token starts that was merged last and whose pairs are not yet looked up.
+    fresh: usize,
 }
 
 /// The lesser of two floats that are numbers.
@@ -38,14 +42,14 @@ fn min(a: f32, b: f32) -> f32 {
 /// A merge is a chain of steps that wait for each other, the table of pairs among them. Those of
 /// one window run while those of another wait.
 #[inline]
-pub(super) fn merge_all(index: &PairIndex<'_>, windows: &mut [Window]) {
+pub(super) fn merge_all(index: &impl Ranks, windows: &mut [Window]) {
     let mut pending: [usize; MOST] = core::array::from_fn(|i| i);
     let mut len = windows.len().min(MOST);
     while len > 0 {
         let mut at = 0;
         while at < len {
             let window = windows.get_mut(pending[at % MOST]);
-            if window.is_some_and(|window| window.step(index)) {
+            if window.is_some_and(|window| window.step(index) != NO_RANK) {
                 at += 1;
             } else {
                 len -= 1;
@@ -63,26 +67,29 @@ impl Window {
             starts: 0,
             groups: 0,
             steps: 0,
+            fresh: WINDOW,
         }
     }
 
-    /// Merges the lowest pair; `false` if none merges.
+    /// Merges the pair of lowest rank; its packed rank, or [`NO_RANK`] if none merges.
     #[inline]
-    fn step(&mut self, index: &PairIndex<'_>) -> bool {
+    pub(super) fn step(&mut self, index: &impl Ranks) -> u32 {
+        self.rank_fresh(index);
         let packed = self.lowest();
         if packed == NO_RANK || self.steps == 0 {
-            return false;
+            return NO_RANK;
         }
         self.steps -= 1;
         self.merge_at(index, packed);
-        true
+        packed
     }
 
     /// Takes each of at most 64 bytes for a token.
     #[inline]
-    pub(super) fn spell(&mut self, index: &PairIndex<'_>, bytes: &[u8]) {
+    pub(super) fn spell(&mut self, index: &impl Ranks, bytes: &[u8]) {
         self.groups = bytes.len().div_ceil(GROUP);
         self.steps = bytes.len().saturating_sub(1);
+        self.fresh = WINDOW;
         let places = self.ids.iter_mut().zip(&mut self.ranks);
         for (((at, byte), next), (id, rank)) in
             (0..).zip(bytes).zip(bytes.iter().skip(1)).zip(places)
@@ -119,22 +126,47 @@ impl Window {
     /// Merges the pair of that rank and place. A place is below 64: so are all that are computed
     /// from bits, and the remainders are for the compiler.
     #[inline]
-    fn merge_at(&mut self, index: &PairIndex<'_>, packed: u32) {
+    fn merge_at(&mut self, index: &impl Ranks, packed: u32) {
         let at = packed as usize % WINDOW;
-        let id = index.merged(packed);
-        self.ids[at] = id;
         let behind = self.starts & (u64::MAX << at << 1);
         let next = behind & behind.wrapping_sub(1);
         self.starts ^= behind ^ next;
-        self.ranks[behind.trailing_zeros() as usize % WINDOW] = f32::MAX;
+        let right = behind.trailing_zeros() as usize % WINDOW;
+        self.ids[at] = index.merged([self.ids[at], self.ids[right]], packed);
+        self.ranks[right] = f32::MAX;
         self.ranks[at] = f32::MAX;
-        if next != 0 {
-            let next_id = self.ids[next.trailing_zeros() as usize % WINDOW];
-            self.ranks[at] = f32::from_bits(index.rank(id, next_id) | at as u32);
+        self.fresh = at;
+        let [left, right] = self.beside(at);
+        let id = self.ids[at];
+        index.prefetch(self.ids[left], id);
+        index.prefetch(id, self.ids[right]);
+    }
+
+    /// Where the tokens on both sides of the one at `at` start; `at` itself where there is none.
+    #[inline]
+    fn beside(&self, at: usize) -> [usize; 2] {
+        let own = 1 << at;
+        let before = self.starts & (own - 1);
+        let behind = self.starts & (u64::MAX << at << 1);
+        let left = if before == 0 { own } else { before };
+        let right = if behind == 0 { own } else { behind };
+        let last = WINDOW - 1 - left.leading_zeros() as usize;
+        [last % WINDOW, right.trailing_zeros() as usize % WINDOW]
+    }
+
+    /// Looks up the pairs of the token that was merged last.
+    #[inline]
+    fn rank_fresh(&mut self, index: &impl Ranks) {
+        let at = self.fresh;
+        if at >= WINDOW {
+            return;
         }
-        let before = self.starts & !(u64::MAX << at);
-        if before != 0 {
-            let left = (WINDOW - 1 - before.leading_zeros() as usize) % WINDOW;
+        let [left, right] = self.beside(at);
+        let id = self.ids[at];
+        if right != at {
+            self.ranks[at] = f32::from_bits(index.rank(id, self.ids[right]) | at as u32);
+        }
+        if left != at {
             self.ranks[left] = f32::from_bits(index.rank(self.ids[left], id) | left as u32);
         }
     }
@@ -147,6 +179,12 @@ impl Window {
     /// The token that starts at a place.
     pub(super) const fn token(&self, at: usize) -> u32 {
         self.ids[at % WINDOW]
+    }
+
+    /// The first two tokens.
+    pub(super) fn first_two(&self) -> [u32; 2] {
+        let [_, second] = self.beside(0);
+        [self.ids[0], self.ids[second]]
     }
 
     /// How many tokens start in a range of places.

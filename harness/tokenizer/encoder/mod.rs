@@ -12,7 +12,7 @@ mod phrases;
 mod words;
 
 use super::{HarnessPattern, Tokenizer};
-use crate::kernels::bpe::{BATCH, PairIndex, Pieces, TokenizerRef};
+use crate::kernels::bpe::{BATCH, CharMemo, PairIndex, Pieces, TokenizerRef};
 use hash::{hash_of_bytes, hash_of_key};
 use phrases::PhraseCache;
 use std::ops::Range;
@@ -20,6 +20,8 @@ use words::{MAX_IDS, Slot, WordCache};
 
 /// Bytes to merge from which on an index of the pairs pays for being made.
 const INDEX_FROM: usize = 1 << 14;
+/// Windows of a longer piece that are merged without an index, to see whether it repeats itself.
+const FEW_WINDOWS: usize = 64;
 /// From as many new pieces in a batch on, those of the next are encoded several at once.
 const MANY_NEWS: usize = 4;
 /// Pieces of fewer bytes can be.
@@ -60,6 +62,7 @@ impl<'t> Encoder<'t> {
                 source: tokenizer,
                 tokenizer: tokenizer.as_ref(),
                 index: None,
+                chars: Vec::new(),
                 work: 0,
                 news: 0,
                 words: WordCache::new(),
@@ -190,6 +193,8 @@ struct PieceEncoder<'t> {
     source: &'t Tokenizer,
     tokenizer: TokenizerRef<'t>,
     index: Option<PairIndex<'t>>,
+    /// Words of a [`CharMemo`], made with the index.
+    chars: Vec<u64>,
     /// Bytes that were merged without the index; [`INDEX_FROM`] when that is decided.
     work: usize,
     /// Pieces of this batch that were in no cache.
@@ -283,7 +288,7 @@ impl PieceEncoder<'_> {
         let Some(((piece, key, hash), others)) = pieces.split_last() else {
             return false;
         };
-        let short = (1..SHORT).contains(&piece.len());
+        let short = (1..SHORT).contains(&piece.len()) && !CharMemo::suits(piece);
         let known = *key != 0 && self.words.get(*key, *hash).is_some();
         short
             && !known
@@ -297,7 +302,11 @@ impl PieceEncoder<'_> {
             // New zeros cost nothing before they are written, and most will not be.
             self.ids = vec![0; piece.len() + 1];
         }
-        self.count(piece.len());
+        let known = self.encode_repetitive(piece);
+        self.count(if known.is_some() { 0 } else { piece.len() });
+        if let Some(len) = known.or_else(|| self.encode_chars(piece)) {
+            return len;
+        }
         loop {
             let (ids, workspace) = (&mut self.ids, &mut self.workspace);
             let encoded = match &self.index {
@@ -313,6 +322,30 @@ impl PieceEncoder<'_> {
         }
     }
 
+    /// Encodes a long piece that repeats itself into `ids`, if it is one and there is no index.
+    fn encode_repetitive(&mut self, piece: &[u8]) -> Option<usize> {
+        if self.index.is_some() || piece.len() < INDEX_FROM {
+            return None;
+        }
+        loop {
+            let (ids, workspace) = (&mut self.ids, &mut self.workspace);
+            let tokenizer = self.tokenizer;
+            match tokenizer.encode_repetitive_piece_into(piece, ids, workspace, FEW_WINDOWS) {
+                Ok(len) => return len,
+                Err(small) => self.workspace = vec![0; small.needed],
+            }
+        }
+    }
+
+    /// Encodes a piece of wide characters into `ids`, if it is one.
+    fn encode_chars(&mut self, piece: &[u8]) -> Option<usize> {
+        let index = self.index.as_ref().filter(|_| CharMemo::suits(piece))?;
+        let mut memo = CharMemo::new(&mut self.chars)?;
+        let ids = &mut self.ids;
+        self.tokenizer
+            .encode_chars_with(index, &mut memo, piece, ids)
+    }
+
     /// Takes the index to help as soon as there is much to merge.
     #[inline]
     fn count(&mut self, bytes: usize) {
@@ -320,6 +353,7 @@ impl PieceEncoder<'_> {
             self.work += bytes;
             if self.work >= INDEX_FROM {
                 self.index = self.source.pair_index();
+                self.chars = vec![0; CharMemo::WORDS];
             }
         }
     }
