@@ -6,22 +6,22 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 #[derive(serde::Serialize)]
-struct File {
+struct File<'v> {
     version: &'static str,
     truncation: Value,
     padding: Value,
-    added_tokens: Vec<AddedToken>,
+    added_tokens: Vec<AddedToken<'v>>,
     normalizer: Value,
     pre_tokenizer: Value,
     post_processor: Value,
     decoder: Value,
-    model: Model,
+    model: Model<'v>,
 }
 
 #[derive(serde::Serialize)]
-struct AddedToken {
+struct AddedToken<'v> {
     id: u32,
-    content: String,
+    content: &'v str,
     single_word: bool,
     lstrip: bool,
     rstrip: bool,
@@ -30,7 +30,7 @@ struct AddedToken {
 }
 
 #[derive(serde::Serialize)]
-struct Model {
+struct Model<'v> {
     #[serde(rename = "type")]
     kind: &'static str,
     dropout: Value,
@@ -40,14 +40,14 @@ struct Model {
     fuse_unk: bool,
     byte_fallback: bool,
     ignore_merges: bool,
-    vocab: Tokens,
-    merges: Vec<(String, String)>,
+    vocab: Tokens<'v>,
+    merges: Vec<(&'v str, &'v str)>,
 }
 
 /// Names by id; those that are empty do not exist.
-struct Tokens(Vec<String>);
+struct Tokens<'v>(&'v [String]);
 
-impl Serialize for Tokens {
+impl Serialize for Tokens<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         let named = self
@@ -64,6 +64,7 @@ impl Serialize for Tokens {
 
 /// The text of the file.
 pub(in crate::tokenizer) fn to_json(vocabulary: &Vocabulary) -> String {
+    let names = names(vocabulary);
     let file = File {
         version: "1.0",
         truncation: Value::Null,
@@ -73,16 +74,16 @@ pub(in crate::tokenizer) fn to_json(vocabulary: &Vocabulary) -> String {
         pre_tokenizer: split::pre_tokenizer(&vocabulary.pattern),
         post_processor: Value::Null,
         decoder: split::decoder(),
-        model: model(vocabulary),
+        model: model(vocabulary, &names),
     };
     let text = serde_json::to_string_pretty(&file);
     text.expect("names and numbers are JSON") + "\n"
 }
 
-fn added_token((content, id): &(String, u32)) -> AddedToken {
+fn added_token((content, id): &(String, u32)) -> AddedToken<'_> {
     AddedToken {
         id: *id,
-        content: content.clone(),
+        content,
         single_word: false,
         lstrip: false,
         rstrip: false,
@@ -93,7 +94,7 @@ fn added_token((content, id): &(String, u32)) -> AddedToken {
 
 /// A map from tokens to ids, special tokens by their names: GPT-2's `vocab.json`.
 pub(in crate::tokenizer) fn to_vocab(vocabulary: &Vocabulary) -> String {
-    let text = serde_json::to_string(&Tokens(names(vocabulary)));
+    let text = serde_json::to_string(&Tokens(&names(vocabulary)));
     text.expect("names and numbers are JSON") + "\n"
 }
 
@@ -107,14 +108,9 @@ fn names(vocabulary: &Vocabulary) -> Vec<String> {
     names
 }
 
-fn model(vocabulary: &Vocabulary) -> Model {
-    let names = names(vocabulary);
-    let name = |id: &u32| names[*id as usize].clone();
-    let merges = vocabulary
-        .merges
-        .iter()
-        .map(|(l, r)| (name(l), name(r)))
-        .collect();
+fn model<'v>(vocabulary: &Vocabulary, names: &'v [String]) -> Model<'v> {
+    let name = |id: &u32| names[*id as usize].as_str();
+    let merges = vocabulary.merges.iter();
     Model {
         kind: "BPE",
         dropout: Value::Null,
@@ -126,6 +122,8 @@ fn model(vocabulary: &Vocabulary) -> Model {
         // A piece that is a token is that token, whatever merging would lead to.
         ignore_merges: vocabulary.rule == MergeRule::BytesRank,
         vocab: Tokens(names),
-        merges,
+        merges: merges
+            .map(|(left, right)| (name(left), name(right)))
+            .collect(),
     }
 }
