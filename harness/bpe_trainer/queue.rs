@@ -20,9 +20,16 @@ pub(super) struct Entry {
     pub(super) key: u64,
     pub(super) start: u64,
     pub(super) len: u32,
+    /// How many merges had been made when it was counted.
+    pub(super) merges: u32,
 }
 
 impl Entry {
+    /// The two tokens.
+    pub(super) fn pair(&self) -> (u32, u32) {
+        ((self.key >> 32) as u32, self.key as u32)
+    }
+
     /// Where the list of positions lies.
     pub(super) fn list(&self) -> Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
@@ -77,17 +84,23 @@ impl Queue {
         }
     }
 
-    /// Takes out the first entry.
+    /// Takes out the first entry of the present level.
     pub(super) fn pop(&mut self) -> Option<Entry> {
-        if self.top.is_empty() {
-            // The level has a 1 where these have the first 0: the lower the bit, the higher they are.
-            let nearest = self.buckets.iter_mut().find(|bucket| !bucket.is_empty())?;
-            let entries = std::mem::take(nearest);
-            let highest = entries.iter().map(|entry| entry.count).max();
-            self.level = highest.unwrap_or(self.level);
-            entries.into_iter().for_each(|entry| self.push(entry));
-        }
         self.top.pop()
+    }
+
+    /// Goes down to the next level, once the present one is empty, and takes out all its entries.
+    pub(super) fn descend(&mut self) -> Option<Vec<Entry>> {
+        debug_assert!(self.top.is_empty());
+        // The level has a 1 where these have the first 0: the lower the bit, the higher they are.
+        let nearest = self.buckets.iter_mut().find(|bucket| !bucket.is_empty())?;
+        let mut entries = std::mem::take(nearest);
+        self.level = entries.iter().map(|entry| entry.count).max()?;
+        for lower in entries.extract_if(.., |entry| entry.count < self.level) {
+            let bit = (lower.count ^ self.level).ilog2();
+            self.buckets[bit as usize].push(lower);
+        }
+        Some(entries)
     }
 
     /// Calls `f` with all entries in the order of their lists.
@@ -121,11 +134,22 @@ mod tests {
                     key,
                     start: key,
                     len: 1,
+                    merges: 0,
                 });
             };
             (0..100).for_each(|key| add(&mut queue, &mut list, highest, key * 7 % 101));
             let mut key = 1000;
-            while let Some(entry) = queue.pop() {
+            let mut next = |queue: &mut Queue| {
+                if let Some(entry) = queue.pop() {
+                    return Some(entry);
+                }
+                queue
+                    .descend()?
+                    .into_iter()
+                    .for_each(|entry| queue.push(entry));
+                queue.pop()
+            };
+            while let Some(entry) = next(&mut queue) {
                 list.sort_unstable();
                 assert_eq!(list.pop(), Some((entry.count, Reverse(entry.key))));
                 if key < 1500 {

@@ -62,6 +62,7 @@ impl Trainer {
             return Ok(true);
         };
         self.merges.push(pair);
+        self.pairs.begin_merge(pair, self.tokens.len());
         self.merge_at(list, &merge);
         self.queue_new_pairs(&merge)?;
         Ok(true)

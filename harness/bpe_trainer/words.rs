@@ -140,6 +140,14 @@ impl Words {
         }
     }
 
+    /// Asks for the cells at the first positions of a list.
+    pub(super) fn prefetch(&self, positions: &[u32]) {
+        let cells = &*self.cells;
+        for position in positions.iter().take(AHEAD) {
+            prefetch(&cells[*position as usize]);
+        }
+    }
+
     /// Moves those positions to the front where a pair still stands; their number, and the sum of
     /// the words' counts there.
     pub(super) fn recount(
@@ -149,18 +157,23 @@ impl Words {
         left_len: u32,
     ) -> (usize, u64) {
         let mut counts = Counts::new(&self.runs, &self.hints);
+        let cells = &*self.cells;
         let (mut standing, mut sum) = (0, 0);
         for i in 0..positions.len() {
             if let Some(later) = positions.get(i + AHEAD) {
-                prefetch(&self.cells[*later as usize]);
+                prefetch(&cells[*later as usize]);
             }
             let position = positions[i];
             let middle = (position + left_len) as usize;
-            if self.cells[position as usize] == left && self.cells[middle] == right {
-                positions[standing] = position;
-                standing += 1;
-                sum += counts.at(position);
+            if cells[position as usize] != left || cells[middle] != right {
+                continue;
             }
+            // What need not be written does not make a page of a file dirty.
+            if standing < i {
+                positions[standing] = position;
+            }
+            standing += 1;
+            sum += counts.at(position);
         }
         (standing, sum)
     }
