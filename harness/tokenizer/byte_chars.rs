@@ -28,9 +28,7 @@ pub(crate) fn to_bytes(text: &str) -> Option<Vec<u8>> {
 
 /// A token's bytes as characters.
 pub(crate) fn to_text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    text.extend(bytes.iter().map(|byte| CHARS[usize::from(*byte)]));
-    text
+    bytes.iter().map(|byte| CHARS[*byte as usize]).collect()
 }
 
 /// The byte of a character, given by its code point.
