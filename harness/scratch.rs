@@ -2,10 +2,10 @@
 //!
 //! The file is mapped: its pages are the system's to write out and to bring back, so an array of
 //! any size needs no memory that could not be taken away. It has no name, and is gone when the
-//! array is dropped or the process ends, however it ends. Its blocks are written before they are
-//! mapped, so that a full disk is an error and not a fault.
+//! array is dropped or the process ends, however it ends. It has all its blocks before they
+//! are mapped, so that a full disk is an error and not a fault.
 
-use crate::corpus::map::{MappingMut, map_file_mut};
+use crate::corpus::map::{MappingMut, allocate, map_file_mut};
 use crate::{Error, Result};
 use bytemuck::Pod;
 use std::fs::File;
@@ -106,8 +106,11 @@ impl Scratch {
     }
 }
 
-/// Writes zeros from `len` on, up to `new_len` bytes.
+/// Puts zeros from `len` on, up to `new_len` bytes: without a write, where that is possible.
 fn extend(file: &mut File, len: usize, new_len: usize) -> std::io::Result<()> {
+    if new_len <= len || allocate(file, new_len as u64)? {
+        return Ok(());
+    }
     let zeros = vec![0; 1 << 18];
     file.seek(SeekFrom::Start(len as u64))?;
     let mut missing = new_len.saturating_sub(len);

@@ -34,12 +34,13 @@
 //! a trainer that allows for everything that the original allows for. What is left of its habits
 //! is a special token whose name a merge spells out; [`Compat`] says what to do about it.
 //!
-//! `words` holds the words and merges in them, `pairs` holds counts and the queue, and `trainer`
-//! has the loop.
+//! `words` holds the words and merges in them, `pairs` where each pair stands, `queue` puts them in
+//! order, and `trainer` has the loop.
 
 mod alphabet;
 mod neighbours;
 mod pairs;
+mod queue;
 mod start;
 mod trainer;
 mod words;

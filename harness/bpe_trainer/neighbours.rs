@@ -81,18 +81,12 @@ impl Neighbours {
         }
     }
 
-    /// The sums by token.
-    pub(super) fn sums(&self) -> impl Iterator<Item = (u32, u64)> {
-        let sum = |&token: &u32| (token, self.slots[token as usize].sum);
-        self.touched.iter().map(sum)
-    }
-
-    /// The lists by token, where they have been filled.
-    pub(super) fn lists(&self) -> impl Iterator<Item = (u32, Range<usize>)> {
+    /// Sums and lists by token, once these have been filled.
+    pub(super) fn lists(&self) -> impl Iterator<Item = (u32, u64, Range<usize>)> {
         let list = |&token: &u32| {
             let slot = &self.slots[token as usize];
             let end = slot.cursor as usize;
-            (token, end - slot.len as usize..end)
+            (token, slot.sum, end - slot.len as usize..end)
         };
         self.touched.iter().map(list)
     }

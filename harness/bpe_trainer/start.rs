@@ -101,13 +101,13 @@ enum Numbers {
 impl Numbers {
     fn listed(words: &Words, len: &[u32]) -> Self {
         let (mut numbers, mut pairs) = (fold_hash::HashMap::default(), Vec::new());
-        for (_, left, right, _) in words.pairs(len) {
+        words.for_each_pair(len, |_, left, right, _| {
             let key = u64::from(left) << 32 | u64::from(right);
             numbers.entry(key).or_insert_with(|| {
                 pairs.push((left, right));
                 pairs.len() as u32 - 1
             });
-        }
+        });
         Self::Listed { numbers, pairs }
     }
 
@@ -146,21 +146,18 @@ fn count_pairs(
     let mut found = Neighbours::default();
     found.begin(numbers.len());
     let mut places = 0;
-    for (_, left, right, count) in words.pairs(len) {
+    words.for_each_pair(len, |_, left, right, count| {
         found.announce(numbers.of(left, right), count);
         places += 1;
-    }
+    });
     found.lay_out();
     let positions = pairs.reserve(places)?;
-    for (position, left, right, _) in words.pairs(len) {
+    words.for_each_pair(len, |position, left, right, _| {
         positions[found.place(numbers.of(left, right))] = position;
-    }
+    });
     // Pairs of bytes are exempt from the limit.
     let max_len = options.max_token_length.unwrap_or(usize::MAX).max(3);
     let allowed = |(l, r): Pair| ((len[l as usize] + len[r as usize]) as usize) < max_len;
-    for (number, sum) in found.sums() {
-        pairs.add(numbers.pair(number), sum);
-    }
     pairs.push_dealt(&found, 0, |number| {
         Some(numbers.pair(number)).filter(|pair| allowed(*pair))
     });

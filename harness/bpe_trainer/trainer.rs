@@ -1,8 +1,8 @@
-//! The loop: take the most frequent pair, merge it wherever it stands, count what changed.
+//! The loop: take the most frequent pair, merge it wherever it stands, queue the pairs that come.
 //!
-//! Merging (a, b) to n between x and y takes the pairs (x, a) and (b, y) away and brings (x, n)
-//! and (n, y). For one merge, all of these are known by x, or by y, alone; so changes are summed
-//! up by neighbour in a plain array first, and the table of pairs sees each neighbour once.
+//! Merging (a, b) to n between x and y brings the pairs (x, n) and (n, y). For one merge, all of
+//! these are known by x, or by y, alone; so their counts are summed up by neighbour in a plain
+//! array. The pairs (x, a) and (b, y) that go need no work: `pairs` says why.
 
 use super::BpeTrainerOptions;
 use super::neighbours::Neighbours;
@@ -11,6 +11,7 @@ use super::start::Start;
 use super::words::{Merge, Words};
 use crate::{Error, Result};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Training between two merges.
 pub(super) struct Trainer {
@@ -54,16 +55,15 @@ impl Trainer {
         if self.tokens.len() >= self.vocab_size {
             return Ok(false);
         }
-        let mut positions = Vec::new();
-        let Some(pair) = self.pairs.pop(&mut positions) else {
+        let Some((pair, list)) = self.pairs.pop(&self.words, &self.len) else {
             return Ok(false);
         };
         let Some(merge) = self.token_of(pair)? else {
             return Ok(true);
         };
         self.merges.push(pair);
-        self.merge_at(&positions, &merge);
-        self.update_counts(&merge);
+        self.pairs.begin_merge(pair, self.tokens.len());
+        self.merge_at(list, &merge);
         self.queue_new_pairs(&merge)?;
         Ok(true)
     }
@@ -92,41 +92,20 @@ impl Trainer {
         }))
     }
 
-    fn merge_at(&mut self, positions: &[u32], merge: &Merge) {
+    /// Merges a pair at the positions of a list.
+    fn merge_at(&mut self, list: Range<usize>, merge: &Merge) {
         self.before.begin(self.tokens.len());
         self.after.begin(self.tokens.len());
-        let mut words = self.words.sites();
-        for &position in positions {
-            let Some(site) = words.merge(position, merge, &self.len) else {
-                continue;
-            };
-            if let Some((token, start)) = site.before {
-                self.before.add(token, start, site.count);
-            }
-            if let Some(token) = site.after {
-                self.after.add(token, position, site.count);
-            }
-        }
-    }
-
-    /// Counts the pairs that came, then those that went: some did both in one word.
-    fn update_counts(&mut self, merge: &Merge) {
-        let Merge {
-            left, right, new, ..
-        } = *merge;
-        let allowed = |x: u32| may_grow(&self.len, self.max_len, merge, x);
-        for (x, sum) in self.before.sums().filter(|(x, _)| allowed(*x)) {
-            self.pairs.add((x, new), sum);
-        }
-        for (y, sum) in self.after.sums().filter(|(y, _)| allowed(*y)) {
-            self.pairs.add((new, y), sum);
-        }
-        for (x, sum) in self.before.sums() {
-            self.pairs.subtract((x, left), sum);
-        }
-        for (y, sum) in self.after.sums() {
-            self.pairs.subtract((right, y), sum);
-        }
+        let positions = &self.pairs.positions()[list];
+        self.words
+            .merge(positions, merge, &self.len, |position, site| {
+                if let Some((token, start)) = site.before {
+                    self.before.add(token, start, site.count);
+                }
+                if let Some(token) = site.after {
+                    self.after.add(token, position, site.count);
+                }
+            });
     }
 
     fn queue_new_pairs(&mut self, merge: &Merge) -> Result<()> {

@@ -11,7 +11,9 @@
 //! function of the position: a short table of runs, with a hint for every 64 cells.
 
 use super::alphabet::Alphabet;
+use super::pairs::Pair;
 use crate::kernels::bpe::{TokenizerRef, encode_workspace_len};
+use crate::kernels::simd::prefetch;
 use crate::pretoken_counts::PretokenCounts;
 use crate::scratch::ScratchVec;
 use crate::{Error, Result};
@@ -20,6 +22,8 @@ use crate::{Error, Result};
 pub(super) const SEPARATOR: u32 = u32::MAX;
 /// The former start of a token that was merged into the one before.
 const DEAD: u32 = u32::MAX - 1;
+/// How many positions ahead of its use a cell is asked for.
+const AHEAD: usize = 12;
 /// Cells for one hint into the runs.
 const HINT_CELLS: usize = 64;
 
@@ -115,37 +119,96 @@ impl Words {
         Ok(Self { cells, runs, hints })
     }
 
-    /// The words while one pair merges.
-    pub(super) fn sites(&mut self) -> Sites<'_> {
-        Sites {
-            cells: &mut self.cells,
-            runs: &self.runs,
-            hints: &self.hints,
+    /// Calls `f` with position, left, right and count of every pair of neighbours.
+    pub(super) fn for_each_pair(&self, len: &[u32], mut f: impl FnMut(u32, u32, u32, u64)) {
+        let ends = self.runs.iter().skip(1).map(|run| run.start as usize);
+        for (run, end) in self.runs.iter().zip(ends.chain([self.cells.len()])) {
+            let cells = &self.cells[..end];
+            let mut at = run.start as usize;
+            let mut left = SEPARATOR;
+            while let Some(&right) = cells.get(at) {
+                // The one before starts as many cells back as it is long.
+                if left != SEPARATOR && right != SEPARATOR {
+                    f(at as u32 - len[left as usize], left, right, run.count);
+                }
+                at += match right {
+                    SEPARATOR => 1,
+                    token => len[token as usize] as usize,
+                };
+                left = right;
+            }
         }
     }
 
-    /// Every pair of neighbours before the first merge: position, left, right, count.
-    pub(super) fn pairs(&self, len: &[u32]) -> impl Iterator<Item = (u32, u32, u32, u64)> {
-        let ends = self.runs.iter().skip(1).map(|run| run.start as usize);
-        let ends = ends.chain([self.cells.len()]);
-        self.runs.iter().zip(ends).flat_map(move |(run, end)| {
-            let cells = &self.cells[..end];
-            let mut at = run.start as usize;
-            std::iter::from_fn(move || {
-                loop {
-                    let (here, left) = (at, *cells.get(at)?);
-                    if left == SEPARATOR {
-                        at += 1;
-                        continue;
-                    }
-                    at += len[left as usize] as usize;
-                    let right = *cells.get(at)?;
-                    if right != SEPARATOR {
-                        return Some((here as u32, left, right, run.count));
-                    }
-                }
-            })
-        })
+    /// Asks for the cells at the first positions of a list.
+    pub(super) fn prefetch(&self, positions: &[u32]) {
+        let cells = &*self.cells;
+        for position in positions.iter().take(AHEAD) {
+            prefetch(&cells[*position as usize]);
+        }
+    }
+
+    /// Moves those positions to the front where a pair still stands; their number, and the sum of
+    /// the words' counts there.
+    pub(super) fn recount(
+        &self,
+        positions: &mut [u32],
+        (left, right): Pair,
+        left_len: u32,
+    ) -> (usize, u64) {
+        let mut counts = Counts::new(&self.runs, &self.hints);
+        let cells = &*self.cells;
+        let (mut standing, mut sum) = (0, 0);
+        for i in 0..positions.len() {
+            if let Some(later) = positions.get(i + AHEAD) {
+                prefetch(&cells[*later as usize]);
+            }
+            let position = positions[i];
+            let middle = (position + left_len) as usize;
+            if cells[position as usize] != left || cells[middle] != right {
+                continue;
+            }
+            // What need not be written does not make a page of a file dirty.
+            if standing < i {
+                positions[standing] = position;
+            }
+            standing += 1;
+            sum += counts.at(position);
+        }
+        (standing, sum)
+    }
+
+    /// Merges a pair wherever it still stands, and calls `f` with each position and what is there.
+    pub(super) fn merge(
+        &mut self,
+        positions: &[u32],
+        merge: &Merge,
+        len: &[u32],
+        mut f: impl FnMut(u32, Site),
+    ) {
+        let mut counts = Counts::new(&self.runs, &self.hints);
+        let cells = &mut *self.cells;
+        for (i, &position) in positions.iter().enumerate() {
+            if let Some(later) = positions.get(i + AHEAD) {
+                prefetch(&cells[*later as usize]);
+            }
+            let start = position as usize;
+            let middle = start + merge.left_len as usize;
+            if cells[start] != merge.left || cells[middle] != merge.right {
+                continue;
+            }
+            let end = middle + merge.right_len as usize;
+            cells[start] = merge.new;
+            cells[middle] = DEAD;
+            cells[end - 1] = merge.new;
+            let (before, after) = (cells[start - 1], cells[end]);
+            let site = Site {
+                before: (before != SEPARATOR).then(|| (before, position - len[before as usize])),
+                after: (after != SEPARATOR).then_some(after),
+                count: counts.at(position),
+            };
+            f(position, site);
+        }
     }
 }
 
@@ -166,41 +229,39 @@ fn lay_down(ids: &[u32], len: &[u32], cells: &mut [u32]) -> Result<()> {
     Ok(())
 }
 
-/// The words as plain slices.
-pub(super) struct Sites<'w> {
-    cells: &'w mut [u32],
+/// The counts of the words at positions that rise, most of them in the run of the one before.
+struct Counts<'w> {
     runs: &'w [Run],
     hints: &'w [u32],
+    /// Where the present run ends.
+    end: u32,
+    count: u64,
 }
 
-impl Sites<'_> {
-    /// Merges the pair at `position`, if it is still there.
-    #[inline]
-    pub(super) fn merge(&mut self, position: u32, merge: &Merge, len: &[u32]) -> Option<Site> {
-        let start = position as usize;
-        let middle = start + merge.left_len as usize;
-        if self.cells[start] != merge.left || self.cells[middle] != merge.right {
-            return None;
+impl<'w> Counts<'w> {
+    fn new(runs: &'w [Run], hints: &'w [u32]) -> Self {
+        Self {
+            runs,
+            hints,
+            end: 0,
+            count: 0,
         }
-        let end = middle + merge.right_len as usize;
-        self.cells[start] = merge.new;
-        self.cells[middle] = DEAD;
-        self.cells[end - 1] = merge.new;
-        let before = self.cells[start - 1];
-        let after = self.cells[end];
-        Some(Site {
-            before: (before != SEPARATOR).then(|| (before, position - len[before as usize])),
-            after: (after != SEPARATOR).then_some(after),
-            count: self.count_at(position),
-        })
     }
 
     #[inline]
-    fn count_at(&self, position: u32) -> u64 {
+    fn at(&mut self, position: u32) -> u64 {
+        if position >= self.end {
+            self.seek(position);
+        }
+        self.count
+    }
+
+    fn seek(&mut self, position: u32) {
         let hint = self.hints[position as usize / HINT_CELLS] as usize;
-        let runs = &self.runs[hint..];
-        let later = runs[1..].iter().take_while(|run| run.start <= position);
-        runs[later.count()].count
+        let later = self.runs[hint + 1..].iter();
+        let run = hint + later.take_while(|run| run.start <= position).count();
+        self.count = self.runs[run].count;
+        self.end = self.runs.get(run + 1).map_or(u32::MAX, |next| next.start);
     }
 }
 

@@ -55,7 +55,9 @@ impl Cuts {
         (from.max(1)..text.len()).find(|&at| self.allow(text, at))
     }
 
-    fn allow(self, text: &[u8], at: usize) -> bool {
+    /// Whether a cut is allowed at `at`, which must lie inside `text` or at its end.
+    #[inline]
+    pub(crate) fn allow(self, text: &[u8], at: usize) -> bool {
         let (before, after) = text.split_at(at);
         match (before, after) {
             ([line @ .., b'\n'], _) => {

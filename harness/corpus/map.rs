@@ -88,6 +88,31 @@ pub(crate) fn map_file_mut(file: &File, path: &Path) -> Result<MappingMut> {
     bytes.map(MappingMut).map_err(Error::io(path))
 }
 
+/// Gives a file blocks up to `len` bytes, which read as zeros, without writing them; `false` where
+/// the system or the file system cannot.
+#[cfg(target_os = "linux")]
+pub(crate) fn allocate(file: &File, len: u64) -> std::io::Result<bool> {
+    use std::os::fd::AsRawFd;
+    let Ok(len) = libc::off_t::try_from(len) else {
+        return Ok(false);
+    };
+    // SAFETY: a plain system call on a descriptor that is open as long as `file` is borrowed.
+    let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len) };
+    if result == 0 {
+        return Ok(true);
+    }
+    let error = std::io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EOPNOTSUPP | libc::ENOSYS) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn allocate(_: &File, _: u64) -> std::io::Result<bool> {
+    Ok(false)
+}
+
 #[cfg(unix)]
 mod guard {
     use crate::progress::MAP_SHRANK;

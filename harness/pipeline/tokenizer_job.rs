@@ -19,14 +19,22 @@ pub struct TokenizerJob {
 }
 
 impl TokenizerJob {
+    /// Learns a vocabulary and makes its tokenizer.
+    ///
+    /// # Errors
+    /// Those of [`TokenizerJob::learn`].
+    pub fn run(&self, corpus: &Corpus) -> Result<Tokenizer> {
+        Tokenizer::from_vocabulary(&self.learn(corpus)?)
+    }
+
     /// Learns, with progress.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) for senseless options,
     /// [`Error::Data`](crate::Error::Data) for a corpus without pretokens.
-    pub fn run(&self, corpus: &Corpus) -> Result<Tokenizer> {
+    pub fn learn(&self, corpus: &Corpus) -> Result<Vocabulary> {
         let counts = self.count(corpus)?;
-        self.learn(256, |progress| {
+        self.merge(256, |progress| {
             bpe_trainer::train(&counts, &self.trainer, progress)
         })
     }
@@ -34,11 +42,11 @@ impl TokenizerJob {
     /// Goes on from a tokenizer, whose pattern must be this job's; see [`bpe_trainer::extend`].
     ///
     /// # Errors
-    /// Those of [`bpe_trainer::extend`]; else those of [`TokenizerJob::run`].
-    pub fn extend(&self, base: &Tokenizer, corpus: &Corpus) -> Result<Tokenizer> {
+    /// Those of [`bpe_trainer::extend`]; else those of [`TokenizerJob::learn`].
+    pub fn extend(&self, base: &Tokenizer, corpus: &Corpus) -> Result<Vocabulary> {
         bpe_trainer::check_extension(base, &self.pattern, &self.trainer)?;
         let counts = self.count(corpus)?;
-        self.learn(base.vocab_size(), |progress| {
+        self.merge(base.vocab_size(), |progress| {
             bpe_trainer::extend(base, &counts, &self.trainer, progress)
         })
     }
@@ -57,23 +65,21 @@ impl TokenizerJob {
         Ok(counts)
     }
 
-    fn learn(
+    fn merge(
         &self,
         present: usize,
         learn: impl FnOnce(&Progress) -> Result<Vocabulary>,
-    ) -> Result<Tokenizer> {
+    ) -> Result<Vocabulary> {
         let wanted = self.trainer.vocab_size.saturating_sub(present);
         let progress = Progress::new("learn merges", wanted as u64, "merges");
         let vocabulary = learn(&progress)?;
         progress.finish();
-        let tokenizer = Tokenizer::from_vocabulary(&vocabulary)?;
-        if tokenizer.vocab_size() < self.trainer.vocab_size {
+        let (got, asked) = (vocabulary.tokens.len(), self.trainer.vocab_size);
+        if got < asked {
             super::note(&format!(
-                "the vocabulary has {} tokens, not {}: no other pair occurs often enough to merge",
-                tokenizer.vocab_size(),
-                self.trainer.vocab_size
+                "the vocabulary has {got} tokens, not {asked}: no other pair occurs often enough to merge"
             ));
         }
-        Ok(tokenizer)
+        Ok(vocabulary)
     }
 }

@@ -363,18 +363,20 @@ impl<'a> Counting<'a> {
 }
 
 fn count_text(table: &mut Table<'_>, text: &[u8], pattern: &HarnessPattern, mode: CountMode) {
-    match mode {
-        CountMode::Documents => pattern.for_each_piece(text, |piece| table.count(text, piece)),
-        CountMode::Lines => {
-            let mut start = 0;
-            let ends = memchr::memchr_iter(b'\n', text).map(|newline| newline + 1);
-            for end in ends.chain([text.len()]) {
-                let line = &text[start..end];
-                pattern.for_each_piece(line, |piece| table.count(text, piece));
-                start = end;
-            }
-        }
+    let mut count = |text| pattern.for_each_piece(text, |piece| table.count(text, piece));
+    if mode == CountMode::Documents {
+        return count(text);
     }
+    let cuts = cuts(pattern, CountMode::Documents);
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'\n', text).map(|newline| newline + 1);
+    // Where a document may be cut as well, the lines on both sides can be cut into pieces together:
+    // few long texts are faster than many short ones.
+    for end in ends.filter(|end| !cuts.allow(text, *end)) {
+        count(&text[start..end]);
+        start = end;
+    }
+    count(&text[start..]);
 }
 
 /// The content of a table as a run in memory.

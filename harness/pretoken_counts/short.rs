@@ -2,6 +2,7 @@
 
 use super::key::{Key, order};
 use crate::fold_hash::fold;
+use crate::kernels::simd::prefetch;
 
 /// Keys that are added at a time.
 pub(super) const BATCH: usize = 256;
@@ -50,7 +51,7 @@ impl ShortTable {
         let old = std::mem::replace(&mut self.slots, vec![[0; 3]; slots]);
         for [low, high, count] in old {
             if count > 0 {
-                self.slot([low, high])[2] = count;
+                self.slot(self.place([low, high]), [low, high])[2] = count;
             }
         }
     }
@@ -73,8 +74,14 @@ impl ShortTable {
 
     /// Counts a batch of keys; there must be room.
     pub(super) fn add_batch(&mut self, keys: &[Key]) {
-        for &key in keys {
-            let slot = self.slot(key);
+        // All slots are asked for before the first is read: most of the table is in no cache.
+        let mut places = [0; BATCH];
+        for (place, key) in places.iter_mut().zip(keys) {
+            *place = self.place(*key);
+            prefetch(&self.slots[*place]);
+        }
+        for (&place, &key) in places.iter().zip(keys) {
+            let slot = self.slot(place, key);
             slot[2] += 1;
             let new = slot[2] == 1;
             self.used += usize::from(new);
@@ -83,17 +90,22 @@ impl ShortTable {
 
     /// Adds to the count of one key; there must be room.
     pub(super) fn add(&mut self, key: Key, count: u64) {
-        let slot = self.slot(key);
+        let slot = self.slot(self.place(key), key);
         let new = slot[2] == 0 && count > 0;
         slot[2] += count;
         self.used += usize::from(new);
     }
 
-    /// The slot of a key, which it holds from now on.
+    /// Where the search for a key begins.
     #[inline(always)]
-    fn slot(&mut self, [low, high]: Key) -> &mut Slot {
+    fn place(&self, [low, high]: Key) -> usize {
+        fold(low, high) as usize & (self.slots.len() - 1)
+    }
+
+    /// The slot of a key, which it holds from now on; the search begins at `at`.
+    #[inline(always)]
+    fn slot(&mut self, mut at: usize, [low, high]: Key) -> &mut Slot {
         let mask = self.slots.len() - 1;
-        let mut at = fold(low, high) as usize & mask;
         loop {
             // The mask keeps the index inside: the compiler can see that for lengths that are
             // powers of two only, so it checks.

@@ -222,3 +222,25 @@ fn a_bound_that_is_too_small_and_a_missing_folder_are_refused() {
     let error = count_with(&random_text(7, 4 << 20), &nowhere).unwrap_err();
     assert_eq!(error.exit_code(), 4);
 }
+
+#[test]
+fn lines_give_the_pretokens_of_each_line_alone() {
+    let characters = [
+        "a", "b", " ", "\n", "\n", "\n", "\r", "\t", ".", "/", "1", "'", "s", "A", "é", "\u{A0}",
+        "\u{3000}", "中", "\u{301}", "\u{85}", "\x1F",
+    ];
+    let mut rng = barelm_kernels::rng::Rng::new(9);
+    let n = characters.len() as u64;
+    let mut draw = || characters[rng.below(n) as usize];
+    let text: String = (0..100_000).map(|_| draw()).collect();
+    for pattern in ["gpt2", "cl100k", "o200k", "whitespace", r"\s\S+|\w+"] {
+        let parsed = HarnessPattern::parse(pattern).unwrap();
+        let mut alone = Vec::new();
+        for line in text.as_bytes().split_inclusive(|byte| *byte == b'\n') {
+            parsed.for_each_piece(line, |piece| alone.push((piece, 1)));
+        }
+        let expected = PretokenCounts::from_counts(parsed, alone);
+        let counted = count(text.as_bytes(), pattern, CountMode::Lines, 1);
+        assert_eq!(list(&counted), list(&expected), "{pattern}");
+    }
+}

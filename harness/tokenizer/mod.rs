@@ -136,7 +136,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Io`].
     pub fn save_json(&self, path: impl AsRef<Path>) -> Result<()> {
-        crate::output::write_file(path, json::to_json(&self.vocabulary()).as_bytes())
+        self.vocabulary().save_json(path)
     }
 
     /// Saves a `tokenizer.barelm`, which is mapped when it is loaded.

@@ -1,7 +1,9 @@
 //! What a trainer produces and a tokenizer's file holds, in plain form.
 
-use super::HarnessPattern;
+use super::{HarnessPattern, json};
+use crate::Result;
 use barelm_kernels::bpe::MergeRule;
+use std::path::Path;
 
 /// Tokens and merges.
 ///
@@ -35,4 +37,15 @@ pub struct Vocabulary {
     pub pattern: HarnessPattern,
     /// Which pair merges first.
     pub rule: MergeRule,
+}
+
+impl Vocabulary {
+    /// Saves a `tokenizer.json`, as [`Tokenizer::save_json`](super::Tokenizer::save_json) does of
+    /// the tokenizer of this vocabulary, whose tables are not needed for it.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn save_json(&self, path: impl AsRef<Path>) -> Result<()> {
+        crate::output::write_file(path, json::to_json(self).as_bytes())
+    }
 }

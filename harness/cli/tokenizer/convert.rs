@@ -37,7 +37,7 @@ pub(super) fn run(global: &Global, args: &ConvertArgs) -> Result<()> {
     tokenizer.verify()?;
     refuse_unread_parts(&args.model.model, &may_lose)?;
     tokenizer.save_as(&args.output, format, &may_lose)?;
-    summarize(global, &tokenizer)
+    summarize(global, || Ok(tokenizer))
 }
 
 impl Part {

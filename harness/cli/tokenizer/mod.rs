@@ -102,12 +102,12 @@ pub(super) fn run(global: &Global, command: TokenizerCommand) -> Result<()> {
 }
 
 /// With `--json`, what `inspect` says of a tokenizer that was written.
-fn summarize(global: &Global, tokenizer: &Tokenizer) -> Result<()> {
+fn summarize(global: &Global, tokenizer: impl FnOnce() -> Result<Tokenizer>) -> Result<()> {
     if !global.json {
         return Ok(());
     }
     let mut stdout = Stdout::new();
-    stdout.json(&Inspection::new(tokenizer))?;
+    stdout.json(&Inspection::new(&tokenizer()?))?;
     stdout.flush()
 }
 

@@ -126,13 +126,13 @@ pub(super) fn run(global: &Global, args: &TrainArgs) -> Result<()> {
     // A place that cannot be written should be known now, not after the work.
     drop(OutputFile::create(&args.output)?);
     let corpus = args.input.open()?;
-    let tokenizer = match &base {
+    let vocabulary = match &base {
         Some(base) => job.extend(base, &corpus)?,
-        None => job.run(&corpus)?,
+        None => job.learn(&corpus)?,
     };
-    tokenizer.save_json(&args.output)?;
+    vocabulary.save_json(&args.output)?;
     if let Some(work) = &job.counting.work {
         PretokenCounts::forget(work)?;
     }
-    summarize(global, &tokenizer)
+    summarize(global, || Tokenizer::from_vocabulary(&vocabulary))
 }
