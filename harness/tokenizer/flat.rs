@@ -3,9 +3,10 @@
 use super::lexicon::{Lexicon, Merges, TokenBytes};
 use super::merges::{self, ByLength, LongSpeller};
 use super::names::Names;
+use super::token_table::{Refused, TokenTable};
 use barelm_kernels::bpe::sections::{self, Tables};
 use barelm_kernels::bpe::table::{
-    EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_bytes, insert_pair, slots_for,
+    EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_pair, slots_for,
 };
 use barelm_kernels::bpe::{MergeRule, TokenizerRef};
 
@@ -25,8 +26,7 @@ impl FlatTables {
     /// The tables of a vocabulary, or what is wrong with it.
     pub(super) fn build(mut lexicon: Lexicon) -> Result<Self, String> {
         lexicon.place_specials()?;
-        let mut flat = Self::without_merges(&mut lexicon)?;
-        let ids = ByLength::tokens(&flat.tokens, flat.ordinary());
+        let (mut flat, ids) = Self::without_merges(&mut lexicon)?;
         match lexicon.rule {
             MergeRule::PairRank => flat.fill_ranked_pairs(&ids, &lexicon)?,
             MergeRule::BytesRank => flat.head[2] = flat.fill_pairs_from_ranks(&ids)?,
@@ -40,7 +40,7 @@ impl FlatTables {
     }
 
     /// Takes the tokens out of a lexicon and makes all tables but that of the pairs.
-    fn without_merges(lexicon: &mut Lexicon) -> Result<Self, String> {
+    fn without_merges(lexicon: &mut Lexicon) -> Result<(Self, ByLength), String> {
         let empty = TokenBytes::with_capacity(0, 0);
         let tokens = std::mem::replace(&mut lexicon.tokens, empty);
         if tokens.len() >= UNREACHABLE as usize {
@@ -62,10 +62,13 @@ impl FlatTables {
         }
         flat.specials.sort_unstable();
         flat.specials.dedup();
-        flat.fill_hashes()?;
+        let ids: Vec<u32> = flat.ordinary().collect();
+        let table = token_table(&flat.tokens, &ids)?;
+        (flat.hashes, flat.head[3]) = (table.ids(), table.longest());
         let token = |byte| flat.tokenizer().token_id(&[byte]).unwrap_or(NONE);
         flat.bytes = (0..=255).map(token).collect();
-        Ok(flat)
+        let ids = ByLength::tokens(&flat.tokens, &ids);
+        Ok((flat, ids))
     }
 
     pub(super) fn tokenizer(&self) -> TokenizerRef<'_> {
@@ -77,31 +80,6 @@ impl FlatTables {
         let present = self.tokens.iter().filter(|(_, token)| !token.is_empty());
         let ids = present.map(|(id, _)| id);
         ids.filter(|id| self.specials.binary_search(id).is_err())
-    }
-
-    /// Builds the table of bytes of ordinary tokens, larger until no probe is long.
-    fn fill_hashes(&mut self) -> Result<(), String> {
-        let ids: Vec<u32> = self.ordinary().collect();
-        self.head[3] = grow(slots_for(ids.len()), |slots| {
-            self.hashes = vec![NONE; slots];
-            let insert = |id: &u32| insert_bytes(&mut self.hashes, self.tokens.get(*id), *id);
-            longest(ids.iter().map(insert))
-        })
-        .or_else(|error| self.refuse_twins(&ids).and(Err(error)))?;
-        self.refuse_twins(&ids)
-    }
-
-    /// Refuses ordinary tokens of equal bytes.
-    fn refuse_twins(&self, ids: &[u32]) -> Result<(), String> {
-        let tokenizer = self.tokenizer();
-        for id in ids {
-            let token = self.tokens.get(*id);
-            if let Some(first) = tokenizer.token_id(token).filter(|first| first != id) {
-                let token = String::from_utf8_lossy(token);
-                return Err(format!("tokens {first} and {id} are both {token:?}"));
-            }
-        }
-        Ok(())
     }
 
     /// The table of pairs under [`MergeRule::BytesRank`].
@@ -162,7 +140,8 @@ impl FlatTables {
     fn fill_pairs(&mut self, pairs: &[PairSlot], len: usize) -> Result<u32, String> {
         grow(slots_for(len), |slots| {
             self.pairs = vec![EMPTY_PAIR; slots];
-            longest(pairs.iter().map(|pair| insert_pair(&mut self.pairs, *pair)))
+            let probes = pairs.iter().map(|pair| insert_pair(&mut self.pairs, *pair));
+            Ok(longest(probes))
         })
     }
 
@@ -181,12 +160,30 @@ impl FlatTables {
     }
 }
 
+/// The table of bytes of ordinary tokens, larger until no probe is long; refuses two of equal
+/// bytes.
+fn token_table(tokens: &TokenBytes, ids: &[u32]) -> Result<TokenTable, String> {
+    grow(slots_for(ids.len()), |slots| {
+        match TokenTable::new(tokens, ids, slots) {
+            Ok(table) => Ok(Some(table)),
+            Err(Refused::Full) => Ok(None),
+            Err(Refused::Twins(first, id)) => {
+                let token = String::from_utf8_lossy(tokens.get(id));
+                Err(format!("tokens {first} and {id} are both {token:?}"))
+            }
+        }
+    })
+}
+
 /// Tries a table of ever more slots until `fill` manages.
-fn grow(mut slots: usize, mut fill: impl FnMut(usize) -> Option<u32>) -> Result<u32, String> {
+fn grow<T>(
+    mut slots: usize,
+    mut fill: impl FnMut(usize) -> Result<Option<T>, String>,
+) -> Result<T, String> {
     let most = slots.saturating_mul(64);
     while slots <= most {
-        if let Some(longest) = fill(slots) {
-            return Ok(longest);
+        if let Some(filled) = fill(slots)? {
+            return Ok(filled);
         }
         slots *= 2;
     }

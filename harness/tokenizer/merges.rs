@@ -5,26 +5,51 @@ use super::speller::{SHORT, Speller};
 use barelm_kernels::bpe::table::{NONE, PairSlot};
 use barelm_kernels::bpe::{TokenizerRef, encode_workspace_len};
 
-/// Tokens by their length up to [`SHORT`], and all longer ones in the order of theirs.
+/// Items by length: those of up to [`SHORT`], shorter ones first, and all longer ones in the order
+/// of theirs. Items of one length keep their order.
 pub(super) struct ByLength {
-    pub(super) short: Vec<Vec<u32>>,
+    short: Vec<u32>,
+    /// Where the items of each length end in `short`.
+    ends: [usize; SHORT + 1],
     pub(super) long: Vec<u32>,
 }
 
 impl ByLength {
-    fn new(items: impl Iterator<Item = u32>, len: impl Fn(u32) -> usize) -> Self {
-        let (mut short, mut long) = (vec![Vec::new(); SHORT + 1], Vec::new());
+    fn new(items: &[u32], len: impl Fn(u32) -> usize) -> Self {
+        let mut ends = [0; SHORT + 1];
+        let mut long = Vec::new();
         for item in items {
-            let group = short.get_mut(len(item));
-            group.unwrap_or(&mut long).push(item);
+            match ends.get_mut(len(*item)) {
+                Some(count) => *count += 1,
+                None => long.push(*item),
+            }
         }
         long.sort_by_key(|item| len(*item));
-        Self { short, long }
+        let mut start = 0;
+        for end in &mut ends {
+            start += std::mem::replace(end, start);
+        }
+        let mut short = vec![0; start];
+        for item in items {
+            if let Some(next) = ends.get_mut(len(*item)) {
+                short[*next] = *item;
+                *next += 1;
+            }
+        }
+        Self { short, ends, long }
     }
 
-    /// The ids of `ids`.
-    pub(super) fn tokens(tokens: &TokenBytes, ids: impl Iterator<Item = u32>) -> Self {
-        Self::new(ids, |id| tokens.get(id).len())
+    /// These tokens.
+    pub(super) fn tokens(tokens: &TokenBytes, ids: &[u32]) -> Self {
+        Self::new(ids, |id| tokens.len_of(id))
+    }
+
+    /// The short items of each length, from none on.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &[u32]> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.short[*start..*end])
     }
 }
 
@@ -38,7 +63,7 @@ pub(super) fn pairs_from_ranks(
 ) -> Vec<PairSlot> {
     let mut speller = Speller::new(tokens, bytes, None);
     let mut pairs = Vec::with_capacity(tokens.len());
-    for group in &ids.short {
+    for group in ids.groups() {
         let made = group.iter().zip(speller.last_pairs(group));
         let made = made.filter_map(|(id, pair)| pair.map(|(l, r)| [l, r, *id, *id]));
         let known = pairs.len();
@@ -62,7 +87,8 @@ pub(super) fn reached_by_pairs(
 ) -> Vec<bool> {
     let wholes: Vec<u32> = pairs.iter().map(|[.., whole]| *whole).collect();
     let len = |rank: u32| tokens.get(wholes[rank as usize]).len();
-    let ranks = ByLength::new(0..pairs.len() as u32, len);
+    let by_rank: Vec<u32> = (0..pairs.len() as u32).collect();
+    let ranks = ByLength::new(&by_rank, len);
     let mut speller = Speller::new(tokens, bytes, Some(&wholes));
     let mut reached = vec![false; tokens.len()];
     let mut distinct = true;
@@ -70,7 +96,7 @@ pub(super) fn reached_by_pairs(
         let [left, right, ..] = pairs[*rank as usize];
         distinct &= speller.add(left, right, *rank);
     };
-    for (group, ranks) in ids.short.iter().zip(&ranks.short) {
+    for (group, ranks) in ids.groups().zip(ranks.groups()) {
         let last = speller.last_pairs(group);
         ranks.iter().for_each(|rank| add(&mut speller, rank));
         for (id, pair) in group.iter().zip(last) {

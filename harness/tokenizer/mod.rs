@@ -27,6 +27,7 @@ mod speller;
 mod stream;
 mod text_encoder;
 mod tiktoken;
+mod token_table;
 mod vocabulary;
 
 #[cfg(test)]

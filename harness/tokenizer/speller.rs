@@ -4,8 +4,7 @@
 //! that loading takes. Tokens are short: the ranks of all pairs of neighbours stand in an array
 //! that is searched for the lowest. Pairs of two bytes, with which all begins, have a table of
 //! their own. Tokens are spelled in the order of their lengths, for only pairs that make shorter
-//! ones can come up: the table of pairs grows as they are found, and stays small (and in the
-//! processor's cache) while most of the work is done.
+//! ones can come up: the table of pairs grows as they are found.
 
 use super::lexicon::TokenBytes;
 use crate::parallel;
@@ -16,6 +15,25 @@ use std::hash::{BuildHasher, RandomState};
 pub(super) const SHORT: usize = 48;
 /// Tokens that a thread takes at a time.
 const CHUNK: usize = 4096;
+
+/// Tokens that are spelled side by side.
+const TOGETHER: usize = 8;
+
+/// What a token is made of so far.
+struct Parts {
+    ids: [u32; SHORT],
+    /// Ranks of the pairs of neighbours.
+    ranks: [u32; SHORT],
+    len: usize,
+}
+
+impl Parts {
+    const NONE: Self = Self {
+        ids: [NONE; SHORT],
+        ranks: [NONE; SHORT],
+        len: 0,
+    };
+}
 
 /// Tokens, and the pairs that make those shorter than the ones to be spelled.
 pub(super) struct Speller<'t> {
@@ -37,7 +55,7 @@ impl<'t> Speller<'t> {
             bytes,
             wholes,
             byte_pairs: vec![NONE; 1 << 16],
-            pairs: PairMap::new(),
+            pairs: PairMap::new(tokens.len()),
         }
     }
 
@@ -59,11 +77,18 @@ impl<'t> Speller<'t> {
         self.pairs.get(left, right)
     }
 
-    /// For each of `ids`, tokens of up to [`SHORT`] bytes, the last two parts of it: the pair of
-    /// tokens that merging its bytes leads to. None where it leads to more, or to one, or where a
+    /// For each of `ids`, tokens of one length up to [`SHORT`] bytes, the last two parts of it:
+    /// the pair of tokens that merging its bytes leads to. None where it leads to more, or to one, or where a
     /// byte has no token.
     pub(super) fn last_pairs(&self, ids: &[u32]) -> Vec<Option<(u32, u32)>> {
-        let spell = |ids: &[u32]| -> Vec<_> { ids.iter().map(|id| self.last_pair(*id)).collect() };
+        let spell = |ids: &[u32]| -> Vec<_> {
+            let mut parts = [const { Parts::NONE }; TOGETHER];
+            let mut pairs = Vec::with_capacity(ids.len());
+            for ids in ids.chunks(TOGETHER) {
+                pairs.extend(self.last_pairs_of(ids, &mut parts));
+            }
+            pairs
+        };
         if ids.len() <= CHUNK {
             return spell(ids);
         }
@@ -71,33 +96,59 @@ impl<'t> Speller<'t> {
         parallel::map(parallel::default_threads(), chunks, spell).concat()
     }
 
-    fn last_pair(&self, id: u32) -> Option<(u32, u32)> {
-        let token = self.tokens.get(id);
-        let (mut ids, mut ranks) = ([NONE; SHORT], [NONE; SHORT]);
-        for (id, byte) in ids.iter_mut().zip(token) {
+    /// The last pairs of tokens of one length, which take a step in turn: most of the time is
+    /// spent waiting for slots of the table, and the processor waits for several at once.
+    fn last_pairs_of<'p>(
+        &self,
+        ids: &[u32],
+        parts: &'p mut [Parts; TOGETHER],
+    ) -> impl Iterator<Item = Option<(u32, u32)>> + 'p {
+        let parts = &mut parts[..ids.len()];
+        for (parts, id) in parts.iter_mut().zip(ids) {
+            self.start(parts, self.tokens.get(*id));
+        }
+        let len = ids.first().map_or(0, |id| self.tokens.len_of(*id));
+        for _ in 2..len {
+            parts.iter_mut().for_each(|parts| self.merge_lowest(parts));
+        }
+        parts.iter().map(|parts| match parts.len {
+            2 => Some((parts.ids[0], parts.ids[1])),
+            _ => None,
+        })
+    }
+
+    /// A token's bytes; no parts if one has no token.
+    #[inline]
+    fn start(&self, parts: &mut Parts, token: &[u8]) {
+        for (id, byte) in parts.ids.iter_mut().zip(token) {
             *id = self.bytes[usize::from(*byte)];
         }
-        for (rank, pair) in ranks.iter_mut().zip(token.windows(2)) {
+        for (rank, pair) in parts.ranks.iter_mut().zip(token.windows(2)) {
             *rank = self.byte_pairs[place(pair[0], pair[1])];
         }
-        let mut len = token.len();
-        if ids[..len].contains(&NONE) {
-            return None;
+        parts.len = match parts.ids[..token.len()].contains(&NONE) {
+            true => 0,
+            false => token.len(),
+        };
+    }
+
+    /// Merges the first pair of the lowest rank; leaves no parts if there is none.
+    #[inline]
+    fn merge_lowest(&self, parts: &mut Parts) {
+        let Some(at) = lowest(&parts.ranks[..parts.len.saturating_sub(1)]) else {
+            parts.len = 0;
+            return;
+        };
+        let (ids, ranks) = (&mut parts.ids, &mut parts.ranks);
+        ids[at] = self.whole(ranks[at]);
+        parts.len -= 1;
+        let len = parts.len;
+        for to in at + 1..len {
+            (ids[to], ranks[to]) = (ids[to + 1], ranks[to + 1]);
         }
-        while len > 2 {
-            let at = lowest(&ranks[..len - 1])?;
-            ids[at] = self.whole(ranks[at]);
-            len -= 1;
-            for to in at + 1..len {
-                (ids[to], ranks[to]) = (ids[to + 1], ranks[to + 1]);
-            }
-            if len > 2 {
-                for left in at.saturating_sub(1)..(at + 1).min(len - 1) {
-                    ranks[left] = self.pairs.get(ids[left], ids[left + 1]);
-                }
-            }
+        for left in at.saturating_sub(1)..(at + 1).min(len - 1) {
+            ranks[left] = self.pairs.get(ids[left], ids[left + 1]);
         }
-        (len == 2).then_some((ids[0], ids[1]))
     }
 
     fn whole(&self, rank: u32) -> u32 {
@@ -135,9 +186,10 @@ const EMPTY: [u32; 3] = [NONE; 3];
 const FILTER_BITS: u32 = 21;
 
 impl PairMap {
-    fn new() -> Self {
+    /// No pairs, and room for a half of `len`.
+    fn new(len: usize) -> Self {
         Self {
-            slots: vec![EMPTY; 1 << 12],
+            slots: vec![EMPTY; (len / 2).next_power_of_two().max(1 << 12)],
             filter: vec![0; 1 << (FILTER_BITS - 6)],
             len: 0,
             seed: RandomState::new().hash_one(0),

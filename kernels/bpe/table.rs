@@ -34,6 +34,12 @@ const fn pair_hash(left: u32, right: u32) -> u64 {
     mix(0, (left as u64) << 32 | right as u64).wrapping_mul(MULTIPLIER)
 }
 
+/// Hash of a token's bytes, by which it is found.
+#[inline]
+pub fn token_hash(bytes: &[u8]) -> u64 {
+    bytes_hash(bytes, None)
+}
+
 /// Hash of `bytes` followed by `end`.
 #[inline]
 fn bytes_hash(bytes: &[u8], end: Option<u8>) -> u64 {
@@ -46,17 +52,30 @@ fn bytes_hash(bytes: &[u8], end: Option<u8>) -> u64 {
     if rest.is_empty() && end.is_none() {
         return hash.wrapping_mul(MULTIPLIER);
     }
-    let last = rest
-        .iter()
-        .chain(&end)
-        .rev()
-        .fold(0, |n, b| n << 8 | u64::from(*b));
-    mix(hash, last).wrapping_mul(MULTIPLIER)
+    let end = u64::from(end.unwrap_or(0)) << (8 * rest.len());
+    mix(hash, word(rest) | end).wrapping_mul(MULTIPLIER)
 }
 
-/// Slots to look at for a hash, in order.
+/// Fewer than eight bytes as a little-endian word.
 #[inline]
-fn probes(hash: u64, slots: usize, most: u32) -> impl Iterator<Item = usize> {
+fn word(bytes: &[u8]) -> u64 {
+    let wide = |half: &[u8; 4]| u64::from(u32::from_le_bytes(*half));
+    match *bytes {
+        [] => 0,
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        _ => match (bytes.first_chunk(), bytes.last_chunk()) {
+            // Both halves say the same where they overlap.
+            (Some(low), Some(high)) => wide(low) | wide(high) << (8 * (bytes.len() - 4)),
+            _ => 0,
+        },
+    }
+}
+
+/// Slots to look at for a hash, in order, in a table of `slots` (a power of two) slots.
+#[inline]
+pub fn probes(hash: u64, slots: usize, most: u32) -> impl Iterator<Item = usize> {
     let first = home(hash, slots);
     (0..most as usize).map(move |step| (first + step) & slots.wrapping_sub(1))
 }
@@ -116,7 +135,7 @@ pub(super) fn find_bytes<'a>(
 /// Adds the entry of a token; returns the length of its probe, or `None` if that is above
 /// [`MAX_PROBES`].
 pub fn insert_bytes(slots: &mut [u32], bytes: &[u8], entry: u32) -> Option<u32> {
-    let hash = bytes_hash(bytes, None);
+    let hash = token_hash(bytes);
     for (step, at) in probes(hash, slots.len(), MAX_PROBES).enumerate() {
         let place = slots.get_mut(at)?;
         if *place == NONE {
@@ -159,6 +178,15 @@ mod tests {
                 bytes_hash(&bytes[..len], None),
                 bytes_hash(body, Some(end[0]))
             );
+        }
+    }
+
+    #[test]
+    fn a_word_is_its_bytes_one_after_the_other() {
+        let bytes = [1, 2, 3, 4, 5, 6, 7];
+        for len in 0..=bytes.len() {
+            let fold = |word, byte: &u8| word << 8 | u64::from(*byte);
+            assert_eq!(word(&bytes[..len]), bytes[..len].iter().rev().fold(0, fold));
         }
     }
 
