@@ -139,7 +139,7 @@ mod tests {
             };
             (0..100).for_each(|key| add(&mut queue, &mut list, highest, key * 7 % 101));
             let mut key = 1000;
-            let mut next = |queue: &mut Queue| {
+            let next = |queue: &mut Queue| {
                 if let Some(entry) = queue.pop() {
                     return Some(entry);
                 }

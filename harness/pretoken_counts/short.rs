@@ -2,6 +2,7 @@
 
 use super::key::{Key, order};
 use crate::fold_hash::fold;
+use crate::huge_zeros::HugeZeros;
 use crate::kernels::simd::prefetch;
 
 /// Keys that are added at a time.
@@ -18,7 +19,7 @@ const SLOT_LEN: usize = size_of::<Slot>();
 /// A table of counts, at most three quarters full.
 #[derive(Default)]
 pub(super) struct ShortTable {
-    slots: Vec<Slot>,
+    slots: HugeZeros<Slot>,
     used: usize,
 }
 
@@ -48,10 +49,10 @@ impl ShortTable {
     }
 
     fn grow(&mut self, slots: usize) {
-        let old = std::mem::replace(&mut self.slots, vec![[0; 3]; slots]);
-        for [low, high, count] in old {
+        let old = std::mem::replace(&mut self.slots, HugeZeros::new(slots));
+        for &[low, high, count] in old.iter() {
             if count > 0 {
-                self.slot(self.place([low, high]), [low, high])[2] = count;
+                self.slot([low, high])[2] = count;
             }
         }
     }
@@ -69,57 +70,38 @@ impl ShortTable {
             return self.clear();
         }
         *self = Self::default();
-        self.slots = vec![[0; 3]; slots];
+        self.slots = HugeZeros::new(slots);
     }
 
     /// Counts a batch of keys; there must be room.
     pub(super) fn add_batch(&mut self, keys: &[Key]) {
+        let slots = &mut *self.slots;
         // All slots are asked for before the first is read: most of the table is in no cache.
         let mut places = [0; BATCH];
-        for (place, key) in places.iter_mut().zip(keys) {
-            *place = self.place(*key);
-            prefetch(&self.slots[*place]);
+        for (at, key) in places.iter_mut().zip(keys) {
+            *at = place(slots, *key);
+            prefetch(&slots[*at]);
         }
-        for (&place, &key) in places.iter().zip(keys) {
-            let slot = self.slot(place, key);
+        for (&at, &key) in places.iter().zip(keys) {
+            let slot = find(slots, at, key);
             slot[2] += 1;
             let new = slot[2] == 1;
             self.used += usize::from(new);
         }
     }
 
+    /// The slot of a key, which it holds from now on.
+    fn slot(&mut self, key: Key) -> &mut Slot {
+        let at = place(&self.slots, key);
+        find(&mut self.slots, at, key)
+    }
+
     /// Adds to the count of one key; there must be room.
     pub(super) fn add(&mut self, key: Key, count: u64) {
-        let slot = self.slot(self.place(key), key);
+        let slot = self.slot(key);
         let new = slot[2] == 0 && count > 0;
         slot[2] += count;
         self.used += usize::from(new);
-    }
-
-    /// Where the search for a key begins.
-    #[inline(always)]
-    fn place(&self, [low, high]: Key) -> usize {
-        fold(low, high) as usize & (self.slots.len() - 1)
-    }
-
-    /// The slot of a key, which it holds from now on; the search begins at `at`.
-    #[inline(always)]
-    fn slot(&mut self, mut at: usize, [low, high]: Key) -> &mut Slot {
-        let mask = self.slots.len() - 1;
-        loop {
-            // The mask keeps the index inside: the compiler can see that for lengths that are
-            // powers of two only, so it checks.
-            let slot = self.slots[at];
-            if slot[0] == low && slot[1] == high {
-                break;
-            }
-            if slot[1] == 0 {
-                self.slots[at] = [low, high, 0];
-                break;
-            }
-            at = (at + 1) & mask;
-        }
-        &mut self.slots[at]
     }
 
     /// Sorts the keys by their bytes, where they stand: afterwards the table can only be read by
@@ -139,4 +121,30 @@ impl ShortTable {
     pub(super) fn sorted(&self) -> &[Slot] {
         &self.slots[..self.used]
     }
+}
+
+/// Where the search for a key begins.
+#[inline(always)]
+fn place(slots: &[Slot], [low, high]: Key) -> usize {
+    fold(low, high) as usize & (slots.len() - 1)
+}
+
+/// The slot of a key, which it holds from now on; the search begins at `at`.
+#[inline(always)]
+fn find(slots: &mut [Slot], mut at: usize, [low, high]: Key) -> &mut Slot {
+    let mask = slots.len() - 1;
+    loop {
+        // The mask keeps the index inside: the compiler can see that for lengths that are
+        // powers of two only, so it checks.
+        let slot = slots[at];
+        if slot[0] == low && slot[1] == high {
+            break;
+        }
+        if slot[1] == 0 {
+            slots[at] = [low, high, 0];
+            break;
+        }
+        at = (at + 1) & mask;
+    }
+    &mut slots[at]
 }
