@@ -235,11 +235,7 @@ impl Encoder<'_, '_, '_> {
 
     /// Appends a character that does not stay apart from the last token.
     fn join(&mut self, char: &Char) -> Option<()> {
-        let Char {
-            mut from,
-            to,
-            tokens,
-        } = *char;
+        let (mut from, to, tokens) = (char.from, char.to, char.tokens);
         for attempt in 0..ATTEMPTS {
             self.len = self.len.checked_sub(1)?;
             let last = *self.out.get(self.len)?;
@@ -269,14 +265,8 @@ impl Encoder<'_, '_, '_> {
     /// The token that the bytes of two tokens merge to, if the two merge to it last.
     fn merged(&mut self, left: u32, right: u32) -> Option<u32> {
         let (_, merged) = self.index.get(left, right);
-        let split = if merged == NONE {
-            None
-        } else {
-            self.split(merged)
-        };
-        split
-            .filter(|split| (split[0], split[1]) == (left, right))
-            .map(|_| merged)
+        let split = (merged != NONE).then(|| self.split(merged)).flatten()?;
+        ((split[0], split[1]) == (left, right)).then_some(merged)
     }
 
     /// Whether the bytes of two tokens merge to just the two.
