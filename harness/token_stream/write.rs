@@ -16,7 +16,7 @@ pub struct TokenStreamWriter {
     file: ContainerWriter,
     head: [u64; 4],
     documents: Vec<u64>,
-    bytes: Vec<u8>,
+    narrow: Vec<u16>,
 }
 
 impl TokenStreamWriter {
@@ -28,12 +28,12 @@ impl TokenStreamWriter {
         let mut file = ContainerWriter::create(path, &KIND, 3)?;
         file.begin(&IDS)?;
         let head = [tokenizer.vocab_size() as u64, tokenizer.hash(), 0, 0];
-        let (documents, bytes) = (Vec::new(), Vec::new());
+        let (documents, narrow) = (Vec::new(), Vec::new());
         Ok(Self {
             file,
             head,
             documents,
-            bytes,
+            narrow,
         })
     }
 
@@ -49,15 +49,12 @@ impl TokenStreamWriter {
     pub fn append(&mut self, ids: &[u32], text_bytes: u64) -> Result<()> {
         self.head[2] += text_bytes;
         self.head[3] += ids.len() as u64;
-        self.bytes.clear();
-        if self.head[0] <= SMALL_VOCABULARY as u64 {
-            self.bytes
-                .extend(ids.iter().flat_map(|id| (*id as u16).to_le_bytes()));
-        } else {
-            self.bytes
-                .extend(ids.iter().flat_map(|id| id.to_le_bytes()));
+        if self.head[0] > SMALL_VOCABULARY as u64 {
+            return self.file.append(bytemuck::cast_slice(ids));
         }
-        self.file.append(&self.bytes)
+        self.narrow.clear();
+        self.narrow.extend(ids.iter().map(|id| *id as u16));
+        self.file.append(bytemuck::cast_slice(&self.narrow))
     }
 
     /// Writes what is left, and gives the file its name.

@@ -9,10 +9,10 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Hash of the key of a short piece.
+/// Hash of a number of 128 bits.
 #[inline]
-pub(super) fn hash_of_key(key: u128) -> u64 {
-    fold(key as u64 ^ KEYS[0], (key >> 64) as u64 ^ KEYS[1])
+pub(super) fn hash_of_halves(low: u64, high: u64) -> u64 {
+    fold(low ^ KEYS[0], high ^ KEYS[1])
 }
 
 /// Hash of a piece of any length.
@@ -21,7 +21,8 @@ pub(super) fn hash_of_bytes(piece: &[u8]) -> u64 {
     let mut last = [0; 16];
     last[..rest.len()].copy_from_slice(rest);
     let mix = |hash: u64, chunk: &[u8; 16]| {
-        hash_of_key(u128::from_le_bytes(*chunk) ^ u128::from(hash.rotate_left(29)))
+        let bytes = u128::from_le_bytes(*chunk);
+        hash_of_halves(bytes as u64 ^ hash.rotate_left(29), (bytes >> 64) as u64)
     };
     mix(chunks.iter().fold(piece.len() as u64, mix), &last)
 }

@@ -13,10 +13,10 @@ mod words;
 
 use super::{HarnessPattern, Tokenizer};
 use crate::kernels::bpe::{BATCH, CharMemo, PairIndex, Pieces, TokenizerRef};
-use hash::{hash_of_bytes, hash_of_key};
+use hash::hash_of_bytes;
 use phrases::PhraseCache;
 use std::ops::Range;
-use words::{MAX_IDS, Slot, WordCache};
+use words::{Key, MAX_IDS, WordCache};
 
 /// Bytes to merge from which on an index of the pairs pays for being made.
 const INDEX_FROM: usize = 1 << 14;
@@ -94,11 +94,11 @@ impl<'t> Encoder<'t> {
     }
 }
 
-/// Pieces of a text, with their keys (0 where a piece is too long for one) and hashes.
+/// Pieces of a text, with their keys (no piece's where one is too long) and hashes.
 struct Batch<'t> {
     text: &'t [u8],
     ranges: [Range<usize>; BATCH],
-    keys: [u128; BATCH],
+    keys: [Key; BATCH],
     hashes: [u64; BATCH],
     len: usize,
 }
@@ -108,7 +108,7 @@ impl<'t> Batch<'t> {
         Self {
             text,
             ranges: [const { 0..0 }; BATCH],
-            keys: [0; BATCH],
+            keys: [const { Key::NONE }; BATCH],
             hashes: [0; BATCH],
             len: 0,
         }
@@ -154,13 +154,23 @@ impl<'v> Output<'v> {
         }
     }
 
-    /// Appends the ids of a word, for which there is room.
+    /// Appends the ids of words up to one that is not known; how many they are.
     #[inline]
-    fn word(&mut self, word: &Slot) {
-        if let Some(place) = self.ids.get_mut(self.len..self.len + MAX_IDS) {
-            place.copy_from_slice(word.ids());
+    fn words(&mut self, words: &WordCache, batch: &Batch<'_>, first: usize) -> usize {
+        let (mut known, mut len) = (0, 0);
+        let room = self.ids.get_mut(self.len..).unwrap_or(&mut []);
+        let pieces = first..batch.len;
+        for (key, hash) in batch.keys[pieces.clone()].iter().zip(&batch.hashes[pieces]) {
+            let place = room.get_mut(len..).and_then(<[_]>::first_chunk_mut);
+            let (Some(word), Some(place)) = (words.get(*key, *hash), place) else {
+                break;
+            };
+            *place = *word.ids();
+            len += word.len();
+            known += 1;
         }
-        self.len += word.len();
+        self.len += len;
+        known
     }
 
     fn extend(&mut self, ids: &[u32]) {
@@ -176,12 +186,12 @@ impl<'v> Output<'v> {
 }
 
 /// A piece, its key and its hash.
-type New<'t> = (&'t [u8], u128, u64);
+type New<'t> = (&'t [u8], Key, u64);
 
 /// Notes the ids of a piece that is in no cache.
 fn note(words: &mut WordCache, phrases: &mut PhraseCache, new: New<'_>, ids: &[u32]) {
     let (piece, key, hash) = new;
-    if key != 0 && ids.len() <= MAX_IDS {
+    if key.is_some() && ids.len() <= MAX_IDS {
         words.insert(key, hash, ids);
     } else {
         phrases.insert(piece, hash, ids);
@@ -209,15 +219,22 @@ impl PieceEncoder<'_> {
     /// Computes the keys and hashes of a batch, and asks for the memory where they lead.
     #[inline]
     fn look_ahead(&self, batch: &mut Batch<'_>) {
-        let places = batch.keys.iter_mut().zip(&mut batch.hashes);
-        for (range, (key, hash)) in batch.ranges.iter().take(batch.len).zip(places) {
-            let rest = batch.text.get(range.start..).unwrap_or(&[]);
-            if let Some(short) = words::key(range.len(), rest) {
-                (*key, *hash) = (short, hash_of_key(short));
+        let Batch {
+            text,
+            ranges,
+            keys,
+            hashes,
+            len,
+        } = batch;
+        let places = keys[..*len].iter_mut().zip(&mut hashes[..*len]);
+        for (range, (key, hash)) in ranges[..*len].iter().zip(places) {
+            let rest = text.get(range.start..).unwrap_or(&[]);
+            if let Some(short) = Key::new(range.end - range.start, rest) {
+                (*key, *hash) = (short, short.hash());
                 self.words.prefetch(*hash);
             } else {
-                let piece = batch.text.get(range.clone()).unwrap_or(&[]);
-                (*key, *hash) = (0, hash_of_bytes(piece));
+                let piece = text.get(range.clone()).unwrap_or(&[]);
+                (*key, *hash) = (Key::NONE, hash_of_bytes(piece));
                 self.phrases.prefetch(*hash);
             }
         }
@@ -231,17 +248,13 @@ impl PieceEncoder<'_> {
         if before >= MANY_NEWS {
             self.learn(batch);
         }
-        out.reserve(MAX_IDS * BATCH);
-        for (at, (key, hash)) in batch
-            .keys
-            .iter()
-            .zip(&batch.hashes)
-            .enumerate()
-            .take(batch.len)
-        {
-            match self.words.get(*key, *hash) {
-                Some(word) if *key != 0 => out.word(word),
-                _ => self.encode_other(batch.piece(at), out),
+        let mut at = 0;
+        while at < batch.len {
+            out.reserve(MAX_IDS * BATCH);
+            at += out.words(&self.words, batch, at);
+            if at < batch.len {
+                self.encode_other(batch.piece(at), out);
+                at += 1;
             }
         }
         batch.len = 0;
@@ -266,7 +279,7 @@ impl PieceEncoder<'_> {
         let Some(index) = self.index else { return };
         let mut at = 0;
         while at < batch.len {
-            let mut new: [New<'_>; _] = [(&[], 0, 0); PairIndex::AT_ONCE];
+            let mut new: [New<'_>; _] = [(&[], Key::NONE, 0); PairIndex::AT_ONCE];
             let mut len = 0;
             while at < batch.len && len < new.len() {
                 new[len] = batch.piece(at);
@@ -289,7 +302,7 @@ impl PieceEncoder<'_> {
             return false;
         };
         let short = (1..SHORT).contains(&piece.len()) && !CharMemo::suits(piece);
-        let known = *key != 0 && self.words.get(*key, *hash).is_some();
+        let known = key.is_some() && self.words.get(*key, *hash).is_some();
         short
             && !known
             && self.phrases.get(piece, *hash).is_none()
