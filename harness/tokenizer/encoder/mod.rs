@@ -277,14 +277,16 @@ impl PieceEncoder<'_> {
     #[inline(never)]
     fn learn(&mut self, batch: &Batch<'_>) {
         let Some(index) = self.index else { return };
-        let mut at = 0;
-        while at < batch.len {
+        let (places, count) = self.no_words(batch);
+        let mut places = places[..count].iter();
+        while places.len() > 0 {
             let mut new: [New<'_>; _] = [(&[], Key::NONE, 0); PairIndex::AT_ONCE];
             let mut len = 0;
-            while at < batch.len && len < new.len() {
-                new[len] = batch.piece(at);
+            while len < new.len()
+                && let Some(at) = places.next()
+            {
+                new[len] = batch.piece(*at);
                 len += usize::from(self.is_new_and_short(&new[..=len]));
-                at += 1;
             }
             let pieces = new.map(|(piece, ..)| piece);
             let (words, phrases) = (&mut self.words, &mut self.phrases);
@@ -294,6 +296,21 @@ impl PieceEncoder<'_> {
                 });
             self.news += len;
         }
+    }
+
+    /// Places of a batch's pieces that are no known words, and how many they are; asks for the
+    /// memory where they are if they are phrases.
+    fn no_words(&self, batch: &Batch<'_>) -> ([usize; BATCH], usize) {
+        let (mut places, mut count) = ([0; BATCH], 0);
+        for at in 0..batch.len {
+            let (_, key, hash) = batch.piece(at);
+            if self.words.get(key, hash).is_none() {
+                self.phrases.prefetch(hash);
+                places[count] = at;
+                count += 1;
+            }
+        }
+        (places, count)
     }
 
     /// Whether the last of these pieces is short, in no cache, and not among the others.
