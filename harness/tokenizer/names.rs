@@ -5,9 +5,8 @@ use super::flat::FlatTables;
 use super::lexicon::PartList;
 use super::token_table::TokenTable;
 use crate::parallel;
-use barelm_kernels::bpe::table::{PairSlot, token_hash};
+use barelm_kernels::bpe::table::{EMPTY_PAIR, PairSlot, token_hash};
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// Merges that a thread takes at a time.
 const CHUNK: usize = 1 << 14;
@@ -68,38 +67,37 @@ impl<'t> Names<'t> {
     /// Merges that are given as bytes; looked up on all cores.
     pub(super) fn pairs_of_parts(&self, parts: &PartList) -> Result<Vec<PairSlot>, String> {
         let starts = (0..parts.len()).step_by(CHUNK);
-        let ranges = starts.map(|start| start..parts.len().min(start + CHUNK));
-        let look_up = |range: Range<usize>| {
-            let mut pairs = Vec::with_capacity(range.len());
+        let mut pairs = vec![EMPTY_PAIR; parts.len()];
+        let look_up = |(start, pairs): (usize, &mut [PairSlot])| -> Result<(), String> {
             let mut names = self.clone();
-            for start in range.clone().step_by(BATCH) {
-                names.add_pairs(parts, start..range.end.min(start + BATCH), &mut pairs)?;
-            }
-            Ok(pairs)
+            let mut batches = (start..).step_by(BATCH).zip(pairs.chunks_mut(BATCH));
+            batches.try_for_each(|(start, pairs)| names.look_up(parts, start, pairs))
         };
-        let found = parallel::map(parallel::default_threads(), ranges.collect(), look_up);
-        Ok(found
-            .into_iter()
-            .collect::<Result<Vec<_>, String>>()?
-            .concat())
+        let chunks = starts.zip(pairs.chunks_mut(CHUNK)).collect();
+        let found = parallel::map(parallel::default_threads(), chunks, look_up);
+        found.into_iter().collect::<Result<(), _>>()?;
+        Ok(pairs)
     }
 
-    /// Appends the merges of a short range: their slots are asked for before the first is looked at.
-    fn add_pairs(
+    /// A few merges from `start` on: their slots are asked for before the first is looked at.
+    fn look_up(
         &mut self,
         parts: &PartList,
-        range: Range<usize>,
-        pairs: &mut Vec<PairSlot>,
+        start: usize,
+        pairs: &mut [PairSlot],
     ) -> Result<(), String> {
+        let range = start..start + pairs.len();
         let mut hashes = [[0; 2]; BATCH];
         for (hashes, [left, right, _]) in hashes.iter_mut().zip(parts.iter(range.clone())) {
             *hashes = [token_hash(left), token_hash(right)];
             hashes.iter().for_each(|hash| self.table.prefetch(*hash));
         }
-        let ranked = (range.start as u32..).zip(parts.iter(range));
-        for ((rank, [left, right, whole]), hashes) in ranked.zip(hashes) {
+        let ranked = (start as u32..).zip(parts.iter(range));
+        for ((pair, (rank, [left, right, whole])), hashes) in
+            pairs.iter_mut().zip(ranked).zip(hashes)
+        {
             let (left, right) = (self.part(left, hashes[0])?, self.part(right, hashes[1])?);
-            pairs.push([left, right, rank, self.whole(rank, whole)?]);
+            *pair = [left, right, rank, self.whole(rank, whole)?];
         }
         Ok(())
     }
