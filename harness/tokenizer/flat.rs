@@ -4,6 +4,7 @@ use super::lexicon::{Lexicon, Merges, TokenBytes};
 use super::merges::{self, ByLength, LongSpeller, Mergeable};
 use super::names::Names;
 use super::token_table::{Refused, TokenTable};
+use crate::huge::HugeSlice;
 use barelm_kernels::bpe::sections::{self, Tables};
 use barelm_kernels::bpe::table::{
     EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_pair, prefetch_pair, slots_for,
@@ -14,12 +15,12 @@ use barelm_kernels::bpe::{MergeRule, TokenizerRef};
 const BATCH: usize = 16;
 
 /// The tables of a tokenizer as vectors.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct FlatTables {
     head: [u32; sections::HEAD_LEN],
     pub(super) tokens: TokenBytes,
     bytes: Vec<u32>,
-    pairs: Vec<PairSlot>,
+    pairs: HugeSlice<PairSlot>,
     hashes: Vec<u32>,
     pub(super) specials: Vec<u32>,
     regex: Vec<u8>,
@@ -58,7 +59,7 @@ impl FlatTables {
             head: sections::head(pattern, lexicon.rule, [MAX_PROBES; 2]),
             tokens,
             bytes: Vec::new(),
-            pairs: vec![EMPTY_PAIR],
+            pairs: HugeSlice::filled(1, EMPTY_PAIR),
             hashes: Vec::new(),
             specials: lexicon.specials.iter().map(|(_, id)| *id).collect(),
             regex: Vec::new(),
@@ -164,18 +165,19 @@ impl FlatTables {
     /// longest.
     fn fill_pairs(&mut self, pairs: &[PairSlot], len: usize) -> Result<u32, String> {
         grow(slots_for(len), |slots| {
-            self.pairs = vec![EMPTY_PAIR; slots];
+            self.pairs = HugeSlice::filled(slots, EMPTY_PAIR);
+            let slots = &mut self.pairs[..];
             let mut most = 1;
             for pairs in pairs.chunks(BATCH) {
                 for [left, right, ..] in pairs {
-                    prefetch_pair(&self.pairs, *left, *right);
+                    prefetch_pair(slots, *left, *right);
                 }
-                let mut probes = pairs.iter().map(|pair| insert_pair(&mut self.pairs, *pair));
-                let longest = probes.try_fold(most, |most, probe| Some(most.max(probe?)));
-                let Some(longest) = longest else {
-                    return Ok(None);
-                };
-                most = longest;
+                for pair in pairs {
+                    let Some(probe) = insert_pair(slots, *pair) else {
+                        return Ok(None);
+                    };
+                    most = most.max(probe);
+                }
             }
             Ok(Some(most))
         })

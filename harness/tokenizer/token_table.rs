@@ -4,6 +4,7 @@
 //! and others need not be compared, which would fetch their bytes from all over the vocabulary.
 
 use super::lexicon::TokenBytes;
+use crate::huge::HugeSlice;
 use barelm_kernels::bpe::table::{MAX_PROBES, NONE, probes, token_hash};
 use barelm_kernels::simd::prefetch;
 
@@ -14,7 +15,7 @@ const FILTER_BITS: u32 = 18;
 
 /// Open addressing; a slot is the lower half of a token's hash and its id.
 pub(super) struct TokenTable {
-    slots: Vec<[u32; 2]>,
+    slots: HugeSlice<[u32; 2]>,
     longest: u32,
     /// The lowest id of each part of the hashes, in steps of `1 << shift`: in a core's cache, it tells
     /// for most bytes that they are no token up to some id.
@@ -34,7 +35,7 @@ impl TokenTable {
     /// Adds the tokens in the order of `ids`, so that the slots are those of the kernels' table.
     pub(super) fn new(tokens: &TokenBytes, ids: &[u32], slots: usize) -> Result<Self, Refused> {
         let mut table = Self {
-            slots: vec![[NONE; 2]; slots],
+            slots: HugeSlice::filled(slots, [NONE; 2]),
             longest: 1,
             filter: vec![u8::MAX; 1 << FILTER_BITS],
             // The highest id is some 64 to 127 steps.
@@ -53,10 +54,11 @@ impl TokenTable {
     }
 
     fn add(&mut self, tokens: &TokenBytes, hash: u64, id: u32) -> Result<(), Refused> {
-        for (probe, at) in (1..).zip(probes(hash, self.slots.len(), MAX_PROBES)) {
-            let [tag, other] = self.slots[at];
+        let slots = &mut self.slots[..];
+        for (probe, at) in (1..).zip(probes(hash, slots.len(), MAX_PROBES)) {
+            let [tag, other] = slots[at];
             if other == NONE {
-                self.slots[at] = [hash as u32, id];
+                slots[at] = [hash as u32, id];
                 self.longest = self.longest.max(probe);
                 let lowest = &mut self.filter[filter_place(hash)];
                 *lowest = (*lowest).min((id >> self.shift) as u8);
@@ -86,8 +88,9 @@ impl TokenTable {
     /// The first token that has this hash, as far as a slot tells, and for which `is_it` holds.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        for at in probes(hash, self.slots.len(), self.longest) {
-            let [tag, id] = self.slots[at];
+        let slots = &self.slots[..];
+        for at in probes(hash, slots.len(), self.longest) {
+            let [tag, id] = slots[at];
             if id == NONE {
                 break;
             }
