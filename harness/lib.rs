@@ -16,7 +16,7 @@ pub mod corpus;
 pub mod embeddings;
 pub mod error;
 mod fold_hash;
-mod huge_zeros;
+mod huge;
 pub mod model_file;
 pub mod ngram;
 pub mod output;

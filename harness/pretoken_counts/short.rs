@@ -2,7 +2,7 @@
 
 use super::key::{Key, order};
 use crate::fold_hash::fold;
-use crate::huge_zeros::HugeZeros;
+use crate::huge::HugeSlice;
 use crate::kernels::simd::prefetch;
 
 /// Keys that are added at a time.
@@ -19,7 +19,7 @@ const SLOT_LEN: usize = size_of::<Slot>();
 /// A table of counts, at most three quarters full.
 #[derive(Default)]
 pub(super) struct ShortTable {
-    slots: HugeZeros<Slot>,
+    slots: HugeSlice<Slot>,
     used: usize,
 }
 
@@ -49,7 +49,10 @@ impl ShortTable {
     }
 
     fn grow(&mut self, slots: usize) {
-        let old = std::mem::replace(&mut self.slots, HugeZeros::new(slots));
+        let old = std::mem::replace(
+            &mut self.slots,
+            HugeSlice::zeros(slots).expect("memory for a table"),
+        );
         for &[low, high, count] in old.iter() {
             if count > 0 {
                 self.slot([low, high])[2] = count;
@@ -70,7 +73,7 @@ impl ShortTable {
             return self.clear();
         }
         *self = Self::default();
-        self.slots = HugeZeros::new(slots);
+        self.slots = HugeSlice::zeros(slots).expect("memory for a table");
     }
 
     /// Counts a batch of keys; there must be room.

@@ -1,22 +1,26 @@
 //! Builds the flat tables that the kernels' tokenizer reads, from a vocabulary.
 
 use super::lexicon::{Lexicon, Merges, TokenBytes};
-use super::merges::{self, ByLength, LongSpeller};
+use super::merges::{self, ByLength, LongSpeller, Mergeable};
 use super::names::Names;
 use super::token_table::{Refused, TokenTable};
+use crate::huge::HugeSlice;
 use barelm_kernels::bpe::sections::{self, Tables};
 use barelm_kernels::bpe::table::{
-    EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_pair, slots_for,
+    EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_pair, prefetch_pair, slots_for,
 };
 use barelm_kernels::bpe::{MergeRule, TokenizerRef};
 
+/// Pairs whose slots are asked for before they are added.
+const BATCH: usize = 16;
+
 /// The tables of a tokenizer as vectors.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct FlatTables {
     head: [u32; sections::HEAD_LEN],
     pub(super) tokens: TokenBytes,
     bytes: Vec<u32>,
-    pairs: Vec<PairSlot>,
+    pairs: HugeSlice<PairSlot>,
     hashes: Vec<u32>,
     pub(super) specials: Vec<u32>,
     regex: Vec<u8>,
@@ -26,13 +30,16 @@ impl FlatTables {
     /// The tables of a vocabulary, or what is wrong with it.
     pub(super) fn build(mut lexicon: Lexicon) -> Result<Self, String> {
         lexicon.place_specials()?;
-        let (mut flat, ids) = Self::without_merges(&mut lexicon)?;
+        let (mut flat, ids, table) = Self::without_merges(&mut lexicon)?;
+        let listed = flat.listed_pairs(&lexicon, &table)?;
         match lexicon.rule {
-            MergeRule::PairRank => flat.fill_ranked_pairs(&ids, &lexicon)?,
-            MergeRule::BytesRank => flat.head[2] = flat.fill_pairs_from_ranks(&ids)?,
-        }
-        if let (MergeRule::BytesRank, Merges::Parts(parts)) = (lexicon.rule, &lexicon.merges) {
-            Names::new(&flat, &lexicon.specials).agree_with_ranks(parts)?;
+            MergeRule::PairRank => flat.fill_ranked_pairs(&ids, &table, listed)?,
+            MergeRule::BytesRank => {
+                let pairs = flat.fill_pairs_from_ranks(&ids, &table, &listed)?;
+                if let Merges::Parts(_) = lexicon.merges {
+                    merges::agree(&listed, &pairs)?;
+                }
+            }
         }
         debug_assert_eq!(flat.tables().check(), Ok(()));
         debug_assert_eq!(flat.tables().check_slots(), Ok(()));
@@ -40,7 +47,7 @@ impl FlatTables {
     }
 
     /// Takes the tokens out of a lexicon and makes all tables but that of the pairs.
-    fn without_merges(lexicon: &mut Lexicon) -> Result<(Self, ByLength), String> {
+    fn without_merges(lexicon: &mut Lexicon) -> Result<(Self, ByLength, TokenTable), String> {
         let empty = TokenBytes::with_capacity(0, 0);
         let tokens = std::mem::replace(&mut lexicon.tokens, empty);
         if tokens.len() >= UNREACHABLE as usize {
@@ -52,7 +59,7 @@ impl FlatTables {
             head: sections::head(pattern, lexicon.rule, [MAX_PROBES; 2]),
             tokens,
             bytes: Vec::new(),
-            pairs: vec![EMPTY_PAIR],
+            pairs: HugeSlice::filled(1, EMPTY_PAIR),
             hashes: Vec::new(),
             specials: lexicon.specials.iter().map(|(_, id)| *id).collect(),
             regex: Vec::new(),
@@ -68,7 +75,7 @@ impl FlatTables {
         let token = |byte| flat.tokenizer().token_id(&[byte]).unwrap_or(NONE);
         flat.bytes = (0..=255).map(token).collect();
         let ids = ByLength::tokens(&flat.tokens, &ids);
-        Ok((flat, ids))
+        Ok((flat, ids, table))
     }
 
     pub(super) fn tokenizer(&self) -> TokenizerRef<'_> {
@@ -83,8 +90,13 @@ impl FlatTables {
     }
 
     /// The table of pairs under [`MergeRule::BytesRank`].
-    fn fill_pairs_from_ranks(&mut self, ids: &ByLength) -> Result<u32, String> {
-        let mut pairs = merges::pairs_from_ranks(&self.tokens, &self.bytes, ids);
+    fn fill_pairs_from_ranks(
+        &mut self,
+        ids: &ByLength,
+        table: &TokenTable,
+        listed: &[PairSlot],
+    ) -> Result<Vec<PairSlot>, String> {
+        let mut pairs = merges::pairs_from_ranks(self.mergeable(ids, table), listed);
         let mut most = self.fill_pairs(&pairs, pairs.len() + ids.long.len())?;
         let mut speller = LongSpeller::default();
         let len = |id: &u32| self.tokens.get(*id).len();
@@ -101,18 +113,23 @@ impl FlatTables {
             }
         }
         // Long tokens that no pair makes took room for nothing.
-        match slots_for(pairs.len()) == self.pairs.len() {
-            true => Ok(most),
-            false => self.fill_pairs(&pairs, pairs.len()),
+        if slots_for(pairs.len()) != self.pairs.len() {
+            most = self.fill_pairs(&pairs, pairs.len())?;
         }
+        self.head[2] = most;
+        Ok(pairs)
     }
 
     /// The table of pairs under [`MergeRule::PairRank`]: rank by place, that of the last where a
     /// pair is repeated, as in Hugging Face's library. Marks the tokens that merging their own
     /// bytes does not lead to.
-    fn fill_ranked_pairs(&mut self, ids: &ByLength, lexicon: &Lexicon) -> Result<(), String> {
-        let mut pairs = self.ranked_pairs(lexicon)?;
-        let mut reached = merges::reached_by_pairs(&self.tokens, &self.bytes, ids, &mut pairs);
+    fn fill_ranked_pairs(
+        &mut self,
+        ids: &ByLength,
+        table: &TokenTable,
+        mut pairs: Vec<PairSlot>,
+    ) -> Result<(), String> {
+        let mut reached = merges::reached_by_pairs(self.mergeable(ids, table), &mut pairs);
         self.head[2] = self.fill_pairs(&pairs, pairs.len())?;
         let mut speller = LongSpeller::default();
         for id in &ids.long {
@@ -127,11 +144,20 @@ impl FlatTables {
         Ok(())
     }
 
-    fn ranked_pairs(&self, lexicon: &Lexicon) -> Result<Vec<PairSlot>, String> {
-        let mut names = Names::new(self, &lexicon.specials);
-        match &lexicon.merges {
-            Merges::Ids(merges) => names.pairs_of_ids(merges),
-            Merges::Parts(parts) => names.pairs_of_parts(parts),
+    fn mergeable<'t>(&'t self, ids: &'t ByLength, table: &'t TokenTable) -> Mergeable<'t> {
+        let (tokens, bytes) = (&self.tokens, &self.bytes[..]);
+        #[rustfmt::skip]
+        let all = Mergeable { tokens, table, bytes, ids };
+        all
+    }
+
+    /// The merges of a vocabulary; none where nobody reads them.
+    fn listed_pairs(&self, lexicon: &Lexicon, table: &TokenTable) -> Result<Vec<PairSlot>, String> {
+        let mut names = Names::new(self, table, &lexicon.specials);
+        match (&lexicon.merges, lexicon.rule) {
+            (Merges::Ids(_), MergeRule::BytesRank) => Ok(Vec::new()),
+            (Merges::Ids(merges), MergeRule::PairRank) => names.pairs_of_ids(merges),
+            (Merges::Parts(parts), _) => names.pairs_of_parts(parts),
         }
     }
 
@@ -139,9 +165,21 @@ impl FlatTables {
     /// longest.
     fn fill_pairs(&mut self, pairs: &[PairSlot], len: usize) -> Result<u32, String> {
         grow(slots_for(len), |slots| {
-            self.pairs = vec![EMPTY_PAIR; slots];
-            let probes = pairs.iter().map(|pair| insert_pair(&mut self.pairs, *pair));
-            Ok(longest(probes))
+            self.pairs = HugeSlice::filled(slots, EMPTY_PAIR);
+            let slots = &mut self.pairs[..];
+            let mut most = 1;
+            for pairs in pairs.chunks(BATCH) {
+                for [left, right, ..] in pairs {
+                    prefetch_pair(slots, *left, *right);
+                }
+                for pair in pairs {
+                    let Some(probe) = insert_pair(slots, *pair) else {
+                        return Ok(None);
+                    };
+                    most = most.max(probe);
+                }
+            }
+            Ok(Some(most))
         })
     }
 
@@ -188,9 +226,4 @@ fn grow<T>(
         slots *= 2;
     }
     Err("its tokens hash alike; no table can hold them".into())
-}
-
-/// The longest of the probes, if none failed.
-fn longest(mut probes: impl Iterator<Item = Option<u32>>) -> Option<u32> {
-    probes.try_fold(1, |longest, probe| Some(longest.max(probe?)))
 }

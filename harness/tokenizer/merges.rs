@@ -2,6 +2,8 @@
 
 use super::lexicon::TokenBytes;
 use super::speller::{SHORT, Speller};
+use super::splits::{Others, Splits};
+use super::token_table::TokenTable;
 use barelm_kernels::bpe::table::{NONE, PairSlot};
 use barelm_kernels::bpe::{TokenizerRef, encode_workspace_len};
 
@@ -53,16 +55,31 @@ impl ByLength {
     }
 }
 
+/// What merging is about: tokens, their table, the token of each byte, and the ids to look at.
+#[derive(Clone, Copy)]
+pub(super) struct Mergeable<'t> {
+    pub(super) tokens: &'t TokenBytes,
+    pub(super) table: &'t TokenTable,
+    pub(super) bytes: &'t [u32],
+    pub(super) ids: &'t ByLength,
+}
+
 /// For each short token the one pair that can come up and give it: the last two parts of its
 /// bytes' own encoding with all shorter tokens. See
-/// [`MergeRule::BytesRank`](super::MergeRule::BytesRank).
-pub(super) fn pairs_from_ranks(
-    tokens: &TokenBytes,
-    bytes: &[u32],
-    ids: &ByLength,
-) -> Vec<PairSlot> {
-    let mut speller = Speller::new(tokens, bytes, None);
+/// [`MergeRule::BytesRank`](super::MergeRule::BytesRank). Those that are `listed` are found sooner.
+pub(super) fn pairs_from_ranks(all: Mergeable<'_>, listed: &[PairSlot]) -> Vec<PairSlot> {
+    let Mergeable {
+        tokens, bytes, ids, ..
+    } = all;
     let mut pairs = Vec::with_capacity(tokens.len());
+    if !listed.is_empty()
+        && let Ok(splits) = Splits::new(all, listed, Others::ByBytes)
+    {
+        let pair = |id: &u32| splits.pair(*id).map(|(l, r)| [l, r, *id, *id]);
+        pairs.extend(ids.short.iter().filter_map(pair));
+        return pairs;
+    }
+    let mut speller = Speller::new(tokens, bytes, None);
     for group in ids.groups() {
         let made = group.iter().zip(speller.last_pairs(group));
         let made = made.filter_map(|(id, pair)| pair.map(|(l, r)| [l, r, *id, *id]));
@@ -79,18 +96,25 @@ pub(super) fn pairs_from_ranks(
 /// long ones are left out.
 ///
 /// Pairs have the rank of their place.
-pub(super) fn reached_by_pairs(
-    tokens: &TokenBytes,
-    bytes: &[u32],
-    ids: &ByLength,
-    pairs: &mut Vec<PairSlot>,
-) -> Vec<bool> {
+pub(super) fn reached_by_pairs(all: Mergeable<'_>, pairs: &mut Vec<PairSlot>) -> Vec<bool> {
+    let Mergeable {
+        tokens, bytes, ids, ..
+    } = all;
+    let mut reached = vec![false; tokens.len()];
+    // Ranks in the order of ids are ids.
+    if pairs.is_sorted_by(|a, b| a[3] < b[3])
+        && let Ok(splits) = Splits::new(all, pairs, Others::DoNotMerge)
+    {
+        for id in &ids.short {
+            reached[*id as usize] = splits.is_made(*id);
+        }
+        return reached;
+    }
     let wholes: Vec<u32> = pairs.iter().map(|[.., whole]| *whole).collect();
     let len = |rank: u32| tokens.get(wholes[rank as usize]).len();
     let by_rank: Vec<u32> = (0..pairs.len() as u32).collect();
     let ranks = ByLength::new(&by_rank, len);
     let mut speller = Speller::new(tokens, bytes, Some(&wholes));
-    let mut reached = vec![false; tokens.len()];
     let mut distinct = true;
     let mut add = |speller: &mut Speller<'_>, rank: &u32| {
         let [left, right, ..] = pairs[*rank as usize];
@@ -111,6 +135,29 @@ pub(super) fn reached_by_pairs(
     }
     reached
 }
+
+/// Whether merging by listed pairs, in their order, is merging by the rank of bytes: each of `pairs`,
+/// to which the ids lead, is listed, and what the listed ones give is in the order of ids.
+pub(super) fn agree(listed: &[PairSlot], pairs: &[PairSlot]) -> Result<(), String> {
+    let in_order = listed.is_sorted_by_key(|[.., whole]| *whole);
+    let highest = pairs.iter().map(|[.., whole]| *whole).max();
+    let mut missing = vec![None; highest.map_or(0, |id| id as usize + 1)];
+    for [left, right, _, whole] in pairs {
+        missing[*whole as usize] = Some((*left, *right));
+    }
+    for [left, right, _, whole] in listed {
+        if let Some(pair) = missing.get_mut(*whole as usize) {
+            *pair = pair.filter(|pair| *pair != (*left, *right));
+        }
+    }
+    match in_order && missing.iter().all(Option::is_none) {
+        true => Ok(()),
+        false => Err(NOT_BY_RANK.into()),
+    }
+}
+
+const NOT_BY_RANK: &str = "ignore_merges is not supported where merges are not in the order of \
+    ids; choose with --rule which of them counts, bytes or pairs";
 
 /// Merges the bytes of long tokens by the kernels, in buffers that are used again.
 #[derive(Default)]

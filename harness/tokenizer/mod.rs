@@ -24,6 +24,7 @@ mod offsets;
 mod pattern;
 mod special;
 mod speller;
+mod splits;
 mod stream;
 mod text_encoder;
 mod tiktoken;

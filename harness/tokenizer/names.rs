@@ -3,39 +3,46 @@
 use super::byte_chars;
 use super::flat::FlatTables;
 use super::lexicon::PartList;
+use super::token_table::TokenTable;
 use crate::parallel;
-use barelm_kernels::bpe::TokenizerRef;
-use barelm_kernels::bpe::table::{NONE, PairSlot};
+use barelm_kernels::bpe::table::{EMPTY_PAIR, PairSlot, token_hash};
 use std::collections::HashMap;
-use std::ops::Range;
 
 /// Merges that a thread takes at a time.
 const CHUNK: usize = 1 << 14;
+
+/// Merges whose slots are asked for at a time.
+const BATCH: usize = 16;
 
 /// Ids by bytes, special tokens included; where a special and an ordinary token share theirs, that
 /// of the ordinary one.
 #[derive(Clone)]
 pub(super) struct Names<'t> {
     flat: &'t FlatTables,
-    tokenizer: TokenizerRef<'t>,
+    table: &'t TokenTable,
     specials: HashMap<&'t [u8], u32>,
     /// What the merge before gave: the next one mostly gives the same token or the next.
     last: u32,
 }
 
 impl<'t> Names<'t> {
-    pub(super) fn new(flat: &'t FlatTables, specials: &'t [(String, u32)]) -> Self {
+    pub(super) fn new(
+        flat: &'t FlatTables,
+        table: &'t TokenTable,
+        specials: &'t [(String, u32)],
+    ) -> Self {
         let entry = |(name, id): &'t (String, u32)| (name.as_bytes(), *id);
         Self {
             flat,
-            tokenizer: flat.tokenizer(),
+            table,
             specials: specials.iter().map(entry).collect(),
             last: 0,
         }
     }
 
-    fn id(&self, bytes: &[u8]) -> Option<u32> {
-        let ordinary = self.tokenizer.token_id(bytes);
+    fn id(&self, bytes: &[u8], hash: u64) -> Option<u32> {
+        let is_it = |id| self.flat.tokens.get(id) == bytes;
+        let ordinary = self.table.find(hash, is_it);
         ordinary.or_else(|| self.specials.get(bytes).copied())
     }
 
@@ -57,35 +64,46 @@ impl<'t> Names<'t> {
         Ok(pairs)
     }
 
-    /// Merges that are given as bytes.
+    /// Merges that are given as bytes; looked up on all cores.
     pub(super) fn pairs_of_parts(&self, parts: &PartList) -> Result<Vec<PairSlot>, String> {
-        self.map(parts, |names, rank, [left, right, whole]| {
-            let (left, right) = (names.part(left)?, names.part(right)?);
-            Ok([left, right, rank, names.whole(rank, whole)?])
-        })
-    }
-
-    /// `f` of the rank and the parts of each merge, on all cores.
-    fn map<R: Clone + Send>(
-        &self,
-        parts: &PartList,
-        f: impl Fn(&mut Self, u32, [&[u8]; 3]) -> Result<R, String> + Sync,
-    ) -> Result<Vec<R>, String> {
         let starts = (0..parts.len()).step_by(CHUNK);
-        let ranges = starts.map(|start| start..parts.len().min(start + CHUNK));
-        let look_up = |range: Range<usize>| -> Result<Vec<R>, String> {
+        let mut pairs = vec![EMPTY_PAIR; parts.len()];
+        let look_up = |(start, pairs): (usize, &mut [PairSlot])| -> Result<(), String> {
             let mut names = self.clone();
-            let ranked = (range.start as u32..).zip(parts.iter(range));
-            ranked
-                .map(|(rank, parts)| f(&mut names, rank, parts))
-                .collect()
+            let mut batches = (start..).step_by(BATCH).zip(pairs.chunks_mut(BATCH));
+            batches.try_for_each(|(start, pairs)| names.look_up(parts, start, pairs))
         };
-        let found = parallel::map(parallel::default_threads(), ranges.collect(), look_up);
-        Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+        let chunks = starts.zip(pairs.chunks_mut(CHUNK)).collect();
+        let found = parallel::map(parallel::default_threads(), chunks, look_up);
+        found.into_iter().collect::<Result<(), _>>()?;
+        Ok(pairs)
     }
 
-    fn part(&self, part: &[u8]) -> Result<u32, String> {
-        self.id(part).ok_or_else(|| {
+    /// A few merges from `start` on: their slots are asked for before the first is looked at.
+    fn look_up(
+        &mut self,
+        parts: &PartList,
+        start: usize,
+        pairs: &mut [PairSlot],
+    ) -> Result<(), String> {
+        let range = start..start + pairs.len();
+        let mut hashes = [[0; 2]; BATCH];
+        for (hashes, [left, right, _]) in hashes.iter_mut().zip(parts.iter(range.clone())) {
+            *hashes = [token_hash(left), token_hash(right)];
+            hashes.iter().for_each(|hash| self.table.prefetch(*hash));
+        }
+        let ranked = (start as u32..).zip(parts.iter(range));
+        for ((pair, (rank, [left, right, whole])), hashes) in
+            pairs.iter_mut().zip(ranked).zip(hashes)
+        {
+            let (left, right) = (self.part(left, hashes[0])?, self.part(right, hashes[1])?);
+            *pair = [left, right, rank, self.whole(rank, whole)?];
+        }
+        Ok(())
+    }
+
+    fn part(&self, part: &[u8], hash: u64) -> Result<u32, String> {
+        self.id(part, hash).ok_or_else(|| {
             let name = byte_chars::to_text(part);
             format!("a merge names {name:?}, which is no token")
         })
@@ -98,43 +116,14 @@ impl<'t> Names<'t> {
             let special = self.flat.specials.binary_search(id).is_ok();
             self.flat.tokens.get(*id) == whole && !special && !whole.is_empty()
         };
-        let id = guess.clone().find(is_it).or_else(|| self.id(whole));
+        let id = guess
+            .clone()
+            .find(is_it)
+            .or_else(|| self.id(whole, token_hash(whole)));
         self.last = id.ok_or_else(|| {
             let token = String::from_utf8_lossy(whole);
             format!("merge {rank} gives {token:?}, which is no token")
         })?;
         Ok(self.last)
     }
-
-    /// Whether merging by listed pairs, in their order, is merging by the rank of bytes: each pair
-    /// that the ids lead to is listed, and what the pairs give is in the order of ids.
-    pub(super) fn agree_with_ranks(&self, parts: &PartList) -> Result<(), String> {
-        // Length of the left part of each token's pair; none for tokens that no pair gives.
-        let mut lefts = vec![NONE; self.flat.tokens.len()];
-        for [left, _, _, id] in self.tokenizer.tables().pairs {
-            if let Some(len) = lefts.get_mut(*id as usize) {
-                *len = self.flat.tokens.get(*left).len() as u32;
-            }
-        }
-        let listed = self.map(parts, |names, rank, [left, right, whole]| {
-            let id = names.whole(rank, whole)?;
-            if lefts[id as usize] != left.len() as u32 {
-                names.part(left).and_then(|_| names.part(right))?;
-            }
-            Ok((id, left.len() as u32))
-        })?;
-        for (id, left) in &listed {
-            if lefts[*id as usize] == *left {
-                lefts[*id as usize] = NONE;
-            }
-        }
-        let in_order = listed.is_sorted_by_key(|(id, _)| *id);
-        match in_order && lefts.iter().all(|left| *left == NONE) {
-            true => Ok(()),
-            false => Err(NOT_BY_RANK.into()),
-        }
-    }
 }
-
-const NOT_BY_RANK: &str = "ignore_merges is not supported where merges are not in the order of \
-    ids; choose with --rule which of them counts, bytes or pairs";

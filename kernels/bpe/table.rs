@@ -3,6 +3,8 @@
 //! Both are open addressing with linear probing over a power of two of slots, at most half full.
 //! The file states the longest probe, so a lookup ends even in a table that a stranger filled.
 
+use crate::simd::prefetch;
+
 /// No token, no rank, an empty slot.
 pub const NONE: u32 = u32::MAX;
 /// Longest probe that a table may need; a builder takes more slots instead.
@@ -56,6 +58,43 @@ fn bytes_hash(bytes: &[u8], end: Option<u8>) -> u64 {
     mix(hash, word(rest) | end).wrapping_mul(MULTIPLIER)
 }
 
+/// Bytes of which many parts are hashed.
+#[derive(Clone, Copy)]
+pub struct HashedParts([u8; Self::ROOM]);
+
+impl HashedParts {
+    /// Most bytes that there may be.
+    pub const MOST: usize = 48;
+    /// Words are read from every byte on.
+    const ROOM: usize = Self::MOST + 8;
+
+    /// The first [`Self::MOST`] of these bytes.
+    #[inline]
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut room = [0; Self::ROOM];
+        let places = room.iter_mut().take(Self::MOST);
+        places.zip(bytes).for_each(|(to, from)| *to = *from);
+        Self(room)
+    }
+
+    /// [`token_hash`] of the `len` bytes from `start` on; `len` is not 0.
+    #[inline(always)]
+    pub fn hash(&self, start: usize, len: usize) -> u64 {
+        let word = |at: usize| {
+            let bytes = self.0.get(at..).and_then(|bytes| bytes.first_chunk());
+            bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        };
+        let mut hash = (len as u64).wrapping_mul(MULTIPLIER);
+        let (mut at, mut left) = (start, len);
+        while left > 8 {
+            hash = mix(hash, word(at));
+            (at, left) = (at + 8, left - 8);
+        }
+        let last = word(at) & (u64::MAX >> ((64 - 8 * left) & 63));
+        mix(hash, last).wrapping_mul(MULTIPLIER)
+    }
+}
+
 /// Fewer than eight bytes as a little-endian word.
 #[inline]
 fn word(bytes: &[u8]) -> u64 {
@@ -96,6 +135,15 @@ pub(super) fn find_pair(slots: &[PairSlot], most: u32, left: u32, right: u32) ->
         }
     }
     (NONE, NONE)
+}
+
+/// Asks for the slot where the search for a pair begins.
+#[inline]
+pub fn prefetch_pair(slots: &[PairSlot], left: u32, right: u32) {
+    let mut home = probes(pair_hash(left, right), slots.len(), 1);
+    if let Some(slot) = home.next().and_then(|at| slots.get(at)) {
+        prefetch(slot);
+    }
 }
 
 /// Adds a pair; returns the length of its probe, or `None` if that is above [`MAX_PROBES`].
@@ -178,6 +226,18 @@ mod tests {
                 bytes_hash(&bytes[..len], None),
                 bytes_hash(body, Some(end[0]))
             );
+        }
+    }
+
+    #[test]
+    fn parts_are_hashed_as_tokens_are() {
+        let bytes: Vec<u8> = (1..=HashedParts::MOST as u8).collect();
+        let parts = HashedParts::new(&bytes);
+        for start in 0..bytes.len() {
+            for len in 1..=bytes.len() - start {
+                let want = token_hash(&bytes[start..start + len]);
+                assert_eq!(parts.hash(start, len), want, "{len} from {start}");
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 //! What is walked over as a whole is checked for its strings and brackets alone; the reader hands
 //! it to a full parser afterwards.
 
+const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
+
 /// A place in JSON text.
 pub(in crate::tokenizer) struct Cursor<'t> {
     text: &'t [u8],
@@ -49,14 +51,17 @@ impl<'t> Cursor<'t> {
     /// The next byte that is no white space.
     #[inline]
     pub(in crate::tokenizer) fn peek(&mut self) -> Option<u8> {
-        // Indented files are white space for the most part: mostly eight spaces at a time.
-        while self.rest().first_chunk() == Some(b"        ") {
-            self.at += 8;
+        loop {
+            self.at += match self.rest() {
+                // Indented files are white space for the most part.
+                [b' ', a, b, c, d, e, f, g, ..] => {
+                    let others = u64::from_le_bytes([b' ', *a, *b, *c, *d, *e, *f, *g]) ^ SPACES;
+                    others.trailing_zeros() as usize / 8
+                }
+                [b' ' | b'\n' | b'\r' | b'\t', ..] => 1,
+                rest => return rest.first().copied(),
+            };
         }
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.rest().first() {
-            self.at += 1;
-        }
-        self.rest().first().copied()
     }
 
     /// Takes the next byte if it is this one.
@@ -135,17 +140,20 @@ impl<'t> Cursor<'t> {
     #[inline]
     pub(in crate::tokenizer) fn number(&mut self) -> Scan<u32> {
         self.peek();
-        let digits = self.rest().iter().take_while(|c| c.is_ascii_digit());
-        let mut len = 0;
-        let value = digits.inspect(|_| len += 1).try_fold(0_u32, |n, c| {
-            n.checked_mul(10)?.checked_add(u32::from(c - b'0'))
-        });
-        match value.filter(|_| len > 0) {
-            Some(value) => {
+        let (rest, mut value, mut len) = (self.rest(), 0_u64, 0);
+        // More digits would be too high anyway.
+        while let Some(digit @ b'0'..=b'9') = rest.get(len)
+            && len < 12
+        {
+            value = 10 * value + u64::from(digit - b'0');
+            len += 1;
+        }
+        match u32::try_from(value) {
+            Ok(value) if len > 0 => {
                 self.at += len;
                 Ok(value)
             }
-            None => self.bad("an id is not a whole number, or too high"),
+            _ => self.bad("an id is not a whole number, or too high"),
         }
     }
 

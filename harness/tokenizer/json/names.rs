@@ -15,13 +15,20 @@ pub(super) enum End {
     Odd,
 }
 
+/// Bytes that are gathered before they are appended.
+const ROOM: usize = 32;
+
 /// Appends the bytes of a name to `bytes`, from the character at the cursor on.
 #[inline]
 pub(super) fn append_name(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) -> End {
     let text = cursor.rest();
     // Names are short: bytes are gathered here, to be appended all at once.
-    let (mut name, mut len, mut at) = ([0; 32], 0, 0);
+    let (mut name, mut len, mut at) = ([0; ROOM + 8], 0, 0);
     let end = loop {
+        if len >= ROOM {
+            bytes.extend_from_slice(&name[..len]);
+            len = 0;
+        }
         let (byte, step) = match text[at..] {
             [b'"', ..] => break End::Quote,
             [b' ', ..] => break End::Space,
@@ -29,6 +36,13 @@ pub(super) fn append_name(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) -> End {
                 Some(escaped) => escaped,
                 None => break End::Odd,
             },
+            [0x21..=0x7e, a, b, c, d, e, f, g, ..] => {
+                let run = [text[at], a, b, c, d, e, f, g];
+                name[len..len + 8].copy_from_slice(&run);
+                let plain = plain_start(run);
+                (len, at) = (len + plain, at + plain);
+                continue;
+            }
             [byte @ 0x21..=0x7e, ..] => (byte, 1),
             [lead @ 0xc2..=0xc5, next @ 0x80..=0xbf, ..] => {
                 let code = u32::from(lead & 0x1f) << 6 | u32::from(next & 0x3f);
@@ -42,14 +56,22 @@ pub(super) fn append_name(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) -> End {
         name[len] = byte;
         len += 1;
         at += step;
-        if len == name.len() {
-            bytes.extend_from_slice(&name);
-            len = 0;
-        }
     };
     bytes.extend_from_slice(&name[..len]);
     cursor.go_to(cursor.at() + at + usize::from(end != End::Odd));
     end
+}
+
+/// How many of these bytes, from the first on, are ASCII characters that stand for themselves.
+fn plain_start(bytes: [u8; 8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = 0x80 * ONES;
+    let word = u64::from_le_bytes(bytes);
+    // The high bit of each byte below `n`; of bytes behind the first of them perhaps, too.
+    let below = |word: u64, n: u64| word.wrapping_sub(n * ONES) & !word & HIGH;
+    let is = |byte: u8| below(word ^ (u64::from(byte) * ONES), 1);
+    let others = below(word, 0x21) | is(b'"') | is(b'\\') | is(0x7f) | (word & HIGH);
+    others.trailing_zeros() as usize / 8
 }
 
 /// The byte of an escaped character, and how long the escape is.
@@ -180,5 +202,44 @@ impl Vocab {
             }
         }
         Ok(TokenBytes::from_unsorted(self.blob, &self.entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_characters_end_where_the_first_other_one_is() {
+        let is_plain = |byte: &u8| matches!(byte, 0x21..=0x7e) && !b"\"\\".contains(byte);
+        for other in 0..=255 {
+            for at in 0..8 {
+                for behind in *b"\"\\ !\x7f\x80 a" {
+                    let mut bytes = *b"!~a0]#Z[";
+                    bytes[at + 1..].fill(behind);
+                    bytes[at] = other;
+                    let want = bytes.iter().take_while(|byte| is_plain(byte)).count();
+                    assert_eq!(plain_start(bytes), want, "{bytes:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_of_all_lengths_are_read() {
+        let all: Vec<u8> = (0..=255).collect();
+        let kinds = [&b"abc"[..], b" a", b"\\\"x", &all, b"\xd0\xb6\xe4\xb8\xad"];
+        for len in 0..80 {
+            for kind in kinds {
+                let token: Vec<u8> = kind.iter().copied().cycle().take(len).collect();
+                let text = serde_json::to_string(&byte_chars::to_text(&token)).unwrap();
+                let mut cursor = Cursor::new(text.as_bytes());
+                cursor.go_to(1);
+                let mut bytes = b"before".to_vec();
+                assert!(append_name(&mut cursor, &mut bytes) == End::Quote);
+                assert_eq!(bytes.strip_prefix(b"before"), Some(&token[..]));
+                assert_eq!(cursor.at(), text.len());
+            }
+        }
     }
 }
