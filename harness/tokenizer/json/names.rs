@@ -15,20 +15,12 @@ pub(super) enum End {
     Odd,
 }
 
-/// Bytes that are gathered before they are appended.
-const ROOM: usize = 32;
-
 /// Appends the bytes of a name to `bytes`, from the character at the cursor on.
 #[inline]
 pub(super) fn append_name(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) -> End {
     let text = cursor.rest();
-    // Names are short: bytes are gathered here, to be appended all at once.
-    let (mut name, mut len, mut at) = ([0; ROOM + 8], 0, 0);
+    let mut at = 0;
     let end = loop {
-        if len >= ROOM {
-            bytes.extend_from_slice(&name[..len]);
-            len = 0;
-        }
         let (byte, step) = match text[at..] {
             [b'"', ..] => break End::Quote,
             [b' ', ..] => break End::Space,
@@ -38,9 +30,12 @@ pub(super) fn append_name(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) -> End {
             },
             [0x21..=0x7e, a, b, c, d, e, f, g, ..] => {
                 let run = [text[at], a, b, c, d, e, f, g];
-                name[len..len + 8].copy_from_slice(&run);
                 let plain = plain_start(run);
-                (len, at) = (len + plain, at + plain);
+                // All eight, which is one store, and then back.
+                let len = bytes.len() + plain;
+                bytes.extend_from_slice(&run);
+                bytes.truncate(len);
+                at += plain;
                 continue;
             }
             [byte @ 0x21..=0x7e, ..] => (byte, 1),
@@ -53,11 +48,9 @@ pub(super) fn append_name(cursor: &mut Cursor<'_>, bytes: &mut Vec<u8>) -> End {
             }
             _ => break End::Odd,
         };
-        name[len] = byte;
-        len += 1;
+        bytes.push(byte);
         at += step;
     };
-    bytes.extend_from_slice(&name[..len]);
     cursor.go_to(cursor.at() + at + usize::from(end != End::Odd));
     end
 }
