@@ -48,7 +48,8 @@ pub(in crate::cli) struct TrainArgs {
     /// Memory for the table of counts, such as 512M; what is more goes to temporary files
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory: Option<u64>,
-    /// Folder for temporary files [default: that of the output]
+    /// Folder for temporary files [default: that of the output]; where memory is free, one in
+    /// memory (tmpfs) keeps the system from writing them to a disk again and again
     #[arg(long, value_name = "FOLDER")]
     tmp: Option<PathBuf>,
     /// Keep what was counted in OUTPUT.work, and go on from there if a run was killed
