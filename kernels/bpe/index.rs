@@ -76,15 +76,16 @@ fn rank(buckets: &[[u64; SLOTS]], left: u32, right: u32) -> u32 {
         let Some(bucket) = buckets.get(at) else {
             break;
         };
-        let found = bucket.iter().fold(NO_RANK, |found, slot| {
-            if slot >> RANK_BITS == key {
-                pack((slot & RANK_MASK).wrapping_sub(1))
+        // What is left of the slot of the pair is the rank alone, of all others more than that.
+        let others = bucket.iter().map(|slot| slot ^ key << RANK_BITS);
+        let least = others.fold(u64::MAX, u64::min);
+        let is_found = least <= RANK_MASK;
+        if is_found | (bucket[SLOTS - 1] == EMPTY) {
+            return if is_found {
+                pack(least.wrapping_sub(1))
             } else {
-                found
-            }
-        });
-        if (found != NO_RANK) | (bucket[SLOTS - 1] == EMPTY) {
-            return found;
+                NO_RANK
+            };
         }
     }
     NO_RANK

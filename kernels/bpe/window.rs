@@ -27,8 +27,9 @@ pub(super) struct Window {
     groups: usize,
     /// Merges that there can be: an index that lies could name a place where nothing merges.
     steps: usize,
-    /// Where the token starts that was merged last and whose pairs are not yet looked up.
-    fresh: usize,
+    /// The token that was merged last, if its pairs are not yet looked up: where the one before
+    /// it starts, it itself, and the one behind it.
+    fresh: Option<[usize; 3]>,
 }
 
 /// The lesser of two floats that are numbers.
@@ -67,7 +68,7 @@ impl Window {
             starts: 0,
             groups: 0,
             steps: 0,
-            fresh: WINDOW,
+            fresh: None,
         }
     }
 
@@ -89,7 +90,7 @@ impl Window {
     pub(super) fn spell(&mut self, index: &impl Ranks, bytes: &[u8]) {
         self.groups = bytes.len().div_ceil(GROUP);
         self.steps = bytes.len().saturating_sub(1);
-        self.fresh = WINDOW;
+        self.fresh = None;
         let places = self.ids.iter_mut().zip(&mut self.ranks);
         for (((at, byte), next), (id, rank)) in
             (0..).zip(bytes).zip(bytes.iter().skip(1)).zip(places)
@@ -135,8 +136,8 @@ impl Window {
         self.ids[at] = index.merged([self.ids[at], self.ids[right]], packed);
         self.ranks[right] = f32::MAX;
         self.ranks[at] = f32::MAX;
-        self.fresh = at;
         let [left, right] = self.beside(at);
+        self.fresh = Some([left, at, right]);
         let id = self.ids[at];
         index.prefetch(self.ids[left], id);
         index.prefetch(id, self.ids[right]);
@@ -154,21 +155,21 @@ impl Window {
         [last % WINDOW, right.trailing_zeros() as usize % WINDOW]
     }
 
-    /// Looks up the pairs of the token that was merged last.
+    /// Looks up the pairs of the token that was merged last: both in any case, since no processor
+    /// could foresee whether it is the first token, or the last.
     #[inline]
     fn rank_fresh(&mut self, index: &impl Ranks) {
-        let at = self.fresh;
-        if at >= WINDOW {
+        let Some([left, at, right]) = self.fresh else {
             return;
-        }
-        let [left, right] = self.beside(at);
-        let id = self.ids[at];
-        if right != at {
-            self.ranks[at] = f32::from_bits(index.rank(id, self.ids[right]) | at as u32);
-        }
-        if left != at {
-            self.ranks[left] = f32::from_bits(index.rank(self.ids[left], id) | left as u32);
-        }
+        };
+        let [before, id, behind] = [left, at, right].map(|place| self.ids[place % WINDOW]);
+        let [first, second] = [index.rank(before, id), index.rank(id, behind)];
+        let rank = |exists: bool, rank: u32, place: usize| {
+            f32::from_bits(if exists { rank | place as u32 } else { NO_RANK })
+        };
+        // In this order: without a token before it, both places are one.
+        self.ranks[left % WINDOW] = rank(left != at, first, left);
+        self.ranks[at % WINDOW] = rank(right != at, second, at);
     }
 
     /// Where tokens start.

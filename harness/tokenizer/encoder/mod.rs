@@ -16,14 +16,16 @@ use crate::kernels::bpe::{BATCH, CharMemo, PairIndex, Pieces, TokenizerRef};
 use hash::hash_of_bytes;
 use phrases::PhraseCache;
 use std::ops::Range;
-use words::{Key, MAX_IDS, WordCache};
+use words::{Key, MAX_IDS, Slot, WordCache};
 
 /// Bytes to merge from which on an index of the pairs pays for being made.
 const INDEX_FROM: usize = 1 << 14;
 /// Windows of a longer piece that are merged without an index, to see whether it repeats itself.
 const FEW_WINDOWS: usize = 64;
-/// From as many new pieces in a batch on, those of the next are encoded several at once.
-const MANY_NEWS: usize = 4;
+/// Pieces that wait, to be encoded at once.
+const WAITING: usize = PairIndex::AT_ONCE;
+/// Ids of words that may wait with them: some dozen batches' of English.
+const ROOM: usize = 16 * BATCH;
 /// Pieces of fewer bytes can be.
 const SHORT: usize = 64;
 /// Encodes texts one after the other; each thread has its own.
@@ -64,8 +66,8 @@ impl<'t> Encoder<'t> {
                 index: None,
                 chars: Vec::new(),
                 work: 0,
-                news: 0,
                 words: WordCache::new(),
+                staged: Staged::new(),
                 phrases: PhraseCache::new(),
                 workspace: vec![0; 1024],
                 ids: vec![0; 128],
@@ -76,21 +78,20 @@ impl<'t> Encoder<'t> {
     /// Appends the ids of a text; see [`Tokenizer::encode`].
     pub fn encode_into(&mut self, text: &[u8], ids: &mut Vec<u32>) {
         let mut batch = Batch::of(text);
-        let mut out = Output::after(ids);
         if let Some(pattern) = self.pattern.known() {
             let mut pieces = pattern.pieces(text);
             while batch.fill(&mut pieces) {
-                self.pieces.encode(&mut batch, &mut out);
+                self.pieces.encode(&mut batch, ids);
             }
         } else {
             self.pattern.for_each_piece(text, |piece| {
                 if batch.add(piece) {
-                    self.pieces.encode(&mut batch, &mut out);
+                    self.pieces.encode(&mut batch, ids);
                 }
             });
-            self.pieces.encode(&mut batch, &mut out);
+            self.pieces.encode(&mut batch, ids);
         }
-        out.finish();
+        self.pieces.finish(&mut batch, ids);
     }
 }
 
@@ -101,6 +102,7 @@ struct Batch<'t> {
     keys: [Key; BATCH],
     hashes: [u64; BATCH],
     len: usize,
+    waiting: Waiting<'t>,
 }
 
 impl<'t> Batch<'t> {
@@ -111,6 +113,7 @@ impl<'t> Batch<'t> {
             keys: [const { Key::NONE }; BATCH],
             hashes: [0; BATCH],
             len: 0,
+            waiting: Waiting::new(),
         }
     }
 
@@ -134,54 +137,70 @@ impl<'t> Batch<'t> {
     }
 }
 
-/// Ids behind those that a vector had, with room made in advance.
-struct Output<'v> {
-    ids: &'v mut Vec<u32>,
+/// Ids on their way to the end of a text's ids.
+struct Staged {
+    ids: [u32; ROOM + MAX_IDS],
     len: usize,
 }
 
-impl<'v> Output<'v> {
-    fn after(ids: &'v mut Vec<u32>) -> Self {
-        let len = ids.len();
-        Self { ids, len }
-    }
-
-    /// Makes room for as many more ids.
-    #[inline]
-    fn reserve(&mut self, more: usize) {
-        if self.ids.len() < self.len + more {
-            self.ids.resize(self.len + more + 16 * BATCH, 0);
+impl Staged {
+    const fn new() -> Self {
+        Self {
+            ids: [0; _],
+            len: 0,
         }
     }
 
-    /// Appends the ids of words up to one that is not known; how many they are.
+    /// Adds the ids of a batch's words from `first` on, up to a piece that is not at home in the
+    /// cache; which one that is. There is room for a whole batch.
     #[inline]
-    fn words(&mut self, words: &WordCache, batch: &Batch<'_>, first: usize) -> usize {
-        let (mut known, mut len) = (0, 0);
-        let room = self.ids.get_mut(self.len..).unwrap_or(&mut []);
+    fn add_words(&mut self, words: &WordCache, batch: &Batch<'_>, first: usize) -> usize {
         let pieces = first..batch.len;
+        let (mut len, mut at) = (self.len, first);
         for (key, hash) in batch.keys[pieces.clone()].iter().zip(&batch.hashes[pieces]) {
-            let place = room.get_mut(len..).and_then(<[_]>::first_chunk_mut);
-            let (Some(word), Some(place)) = (words.get(*key, *hash), place) else {
+            let Some(word) = words.get_home(*key, *hash) else {
                 break;
             };
-            *place = *word.ids();
+            // The remainder is for the compiler.
+            let place = len % ROOM;
+            self.ids[place..place + MAX_IDS].copy_from_slice(word.ids());
             len += word.len();
-            known += 1;
+            at += 1;
         }
-        self.len += len;
-        known
+        self.len = len;
+        at
     }
 
-    fn extend(&mut self, ids: &[u32]) {
-        self.reserve(ids.len() + MAX_IDS * BATCH);
-        self.ids[self.len..][..ids.len()].copy_from_slice(ids);
-        self.len += ids.len();
+    /// Adds the ids of a word.
+    fn add(&mut self, word: &Slot) {
+        self.ids[self.len..][..MAX_IDS].copy_from_slice(word.ids());
+        self.len += word.len();
     }
 
-    /// Takes the room back that was not used.
-    fn finish(self) {
-        self.ids.truncate(self.len);
+    fn has_room_for_a_batch(&self) -> bool {
+        self.len + MAX_IDS * BATCH <= ROOM
+    }
+}
+
+/// Pieces that wait to be encoded, and their places among the staged ids.
+struct Waiting<'t> {
+    pieces: [(usize, New<'t>); WAITING],
+    len: usize,
+}
+
+impl<'t> Waiting<'t> {
+    const fn new() -> Self {
+        Self {
+            pieces: [(0, (&[], Key::NONE, 0)); _],
+            len: 0,
+        }
+    }
+
+    /// Takes a piece; whether there is room for another.
+    fn add(&mut self, place: usize, piece: New<'t>) -> bool {
+        self.pieces[self.len] = (place, piece);
+        self.len += 1;
+        self.len < WAITING
     }
 }
 
@@ -207,9 +226,8 @@ struct PieceEncoder<'t> {
     chars: Vec<u64>,
     /// Bytes that were merged without the index; [`INDEX_FROM`] when that is decided.
     work: usize,
-    /// Pieces of this batch that were in no cache.
-    news: usize,
     words: WordCache,
+    staged: Staged,
     phrases: PhraseCache,
     workspace: Vec<u32>,
     ids: Vec<u32>,
@@ -219,109 +237,123 @@ impl PieceEncoder<'_> {
     /// Computes the keys and hashes of a batch, and asks for the memory where they lead.
     #[inline]
     fn look_ahead(&self, batch: &mut Batch<'_>) {
-        let Batch {
-            text,
-            ranges,
-            keys,
-            hashes,
-            len,
-        } = batch;
-        let places = keys[..*len].iter_mut().zip(&mut hashes[..*len]);
-        for (range, (key, hash)) in ranges[..*len].iter().zip(places) {
-            let rest = text.get(range.start..).unwrap_or(&[]);
-            if let Some(short) = Key::new(range.end - range.start, rest) {
+        let len = batch.len;
+        let places = batch.keys[..len].iter_mut().zip(&mut batch.hashes[..len]);
+        for (range, (key, hash)) in batch.ranges[..len].iter().zip(places) {
+            if let Some(rest) = batch.text.get(range.start..)
+                && let Some(bytes) = rest.first_chunk()
+                && let Some(short) = Key::new(range.end - range.start, bytes)
+            {
                 (*key, *hash) = (short, short.hash());
                 self.words.prefetch(*hash);
             } else {
-                let piece = text.get(range.clone()).unwrap_or(&[]);
-                (*key, *hash) = (Key::NONE, hash_of_bytes(piece));
-                self.phrases.prefetch(*hash);
+                (*key, *hash) = self.look_at(batch.text.get(range.clone()).unwrap_or(&[]));
             }
         }
     }
 
-    /// Appends the ids of a batch, and empties it.
+    /// The same, for a piece that is long or at the end of the text.
+    #[cold]
+    #[inline(never)]
+    fn look_at(&self, piece: &[u8]) -> (Key, u64) {
+        let mut padded = [0; 16];
+        let places = padded.iter_mut().zip(piece);
+        places.for_each(|(place, byte)| *place = *byte);
+        match Key::new(piece.len(), &padded) {
+            Some(short) => (short, short.hash()),
+            None => {
+                let hash = hash_of_bytes(piece);
+                self.phrases.prefetch(hash);
+                (Key::NONE, hash)
+            }
+        }
+    }
+
+    /// Appends the ids of a batch, and empties it; [`PieceEncoder::finish`] appends the last.
     #[inline]
-    fn encode(&mut self, batch: &mut Batch<'_>, out: &mut Output<'_>) {
+    fn encode(&mut self, batch: &mut Batch<'_>, ids: &mut Vec<u32>) {
         self.look_ahead(batch);
-        let before = std::mem::take(&mut self.news);
-        if before >= MANY_NEWS {
-            self.learn(batch);
+        if !self.staged.has_room_for_a_batch() {
+            self.finish(batch, ids);
         }
         let mut at = 0;
-        while at < batch.len {
-            out.reserve(MAX_IDS * BATCH);
-            at += out.words(&self.words, batch, at);
-            if at < batch.len {
-                self.encode_other(batch.piece(at), out);
-                at += 1;
+        loop {
+            at = self.staged.add_words(&self.words, batch, at);
+            if at == batch.len {
+                break;
             }
+            self.encode_other(batch, at, ids);
+            at += 1;
         }
         batch.len = 0;
     }
 
-    /// Encodes a piece that is in no slot of the words.
+    /// Encodes a piece that is at home in no slot of the words, or lets it wait.
     #[cold]
-    fn encode_other(&mut self, new: New<'_>, out: &mut Output<'_>) {
-        let (piece, _, hash) = new;
-        if let Some(ids) = self.phrases.get(piece, hash) {
-            return out.extend(ids);
+    fn encode_other(&mut self, batch: &mut Batch<'_>, at: usize, ids: &mut Vec<u32>) {
+        let piece = batch.piece(at);
+        if let Some(word) = self.words.get(piece.1, piece.2) {
+            return self.staged.add(word);
         }
-        self.news += 1;
+        self.phrases.prefetch(piece.2);
+        if !batch.waiting.add(self.staged.len, piece) {
+            self.finish(batch, ids);
+        }
+    }
+
+    /// Encodes all pieces that wait, and moves all ids to where they belong.
+    fn finish(&mut self, batch: &mut Batch<'_>, ids: &mut Vec<u32>) {
+        let waiting = &batch.waiting.pieces[..batch.waiting.len];
+        self.learn(waiting);
+        let mut from = 0;
+        for (place, piece) in waiting {
+            ids.extend_from_slice(&self.staged.ids[from..*place]);
+            from = *place;
+            self.encode_waiting(*piece, ids);
+        }
+        ids.extend_from_slice(&self.staged.ids[from..self.staged.len]);
+        (self.staged.len, batch.waiting.len) = (0, 0);
+    }
+
+    /// Encodes a piece that is perhaps in a cache.
+    fn encode_waiting(&mut self, new: New<'_>, out: &mut Vec<u32>) {
+        let (piece, key, hash) = new;
+        if let Some(word) = self.words.get(key, hash) {
+            return out.extend_from_slice(&word.ids()[..word.len()]);
+        }
+        if let Some(ids) = self.phrases.get(piece, hash) {
+            return out.extend_from_slice(ids);
+        }
         let len = self.encode_uncached(piece);
-        out.extend(&self.ids[..len]);
+        out.extend_from_slice(&self.ids[..len]);
         note(&mut self.words, &mut self.phrases, new, &self.ids[..len]);
     }
 
-    /// Encodes those pieces of a batch that are short and new, several at once, for the caches.
-    #[inline(never)]
-    fn learn(&mut self, batch: &Batch<'_>) {
+    /// Encodes those pieces that are short and new, several at once, for the caches.
+    fn learn(&mut self, waiting: &[(usize, New<'_>)]) {
         let Some(index) = self.index else { return };
-        let (places, count) = self.no_words(batch);
-        let mut places = places[..count].iter();
-        while places.len() > 0 {
-            let mut new: [New<'_>; _] = [(&[], Key::NONE, 0); PairIndex::AT_ONCE];
-            let mut len = 0;
-            while len < new.len()
-                && let Some(at) = places.next()
-            {
-                new[len] = batch.piece(*at);
-                len += usize::from(self.is_new_and_short(&new[..=len]));
-            }
-            let pieces = new.map(|(piece, ..)| piece);
-            let (words, phrases) = (&mut self.words, &mut self.phrases);
-            self.tokenizer
-                .encode_short_pieces_with(&index, &pieces[..len], |at, ids| {
-                    note(words, phrases, new[at], ids);
-                });
-            self.news += len;
+        let mut new: [New<'_>; WAITING] = [(&[], Key::NONE, 0); _];
+        let mut len = 0;
+        for (_, piece) in waiting {
+            new[len] = *piece;
+            len += usize::from(self.is_new_and_short(&new[..=len]));
         }
+        let pieces = new.map(|(piece, ..)| piece);
+        let (words, phrases) = (&mut self.words, &mut self.phrases);
+        self.tokenizer
+            .encode_short_pieces_with(&index, &pieces[..len], |at, ids| {
+                note(words, phrases, new[at], ids);
+            });
     }
 
-    /// Places of a batch's pieces that are no known words, and how many they are; asks for the
-    /// memory where they are if they are phrases.
-    fn no_words(&self, batch: &Batch<'_>) -> ([usize; BATCH], usize) {
-        let (mut places, mut count) = ([0; BATCH], 0);
-        for at in 0..batch.len {
-            let (_, key, hash) = batch.piece(at);
-            if self.words.get(key, hash).is_none() {
-                self.phrases.prefetch(hash);
-                places[count] = at;
-                count += 1;
-            }
-        }
-        (places, count)
-    }
-
-    /// Whether the last of these pieces is short, in no cache, and not among the others.
+    /// Whether the last of these pieces, which are no known words, is short, new, and not among the
+    /// others.
     fn is_new_and_short(&self, pieces: &[New<'_>]) -> bool {
-        let Some(((piece, key, hash), others)) = pieces.split_last() else {
+        let Some(((piece, _, hash), others)) = pieces.split_last() else {
             return false;
         };
         let short = (1..SHORT).contains(&piece.len()) && !CharMemo::suits(piece);
-        let known = key.is_some() && self.words.get(*key, *hash).is_some();
         short
-            && !known
             && self.phrases.get(piece, *hash).is_none()
             && others.iter().all(|other| other.0 != *piece)
     }
