@@ -40,7 +40,7 @@ pub use convert::{Loss, TokenizerFormat, refuse_unread_parts};
 pub use cut::Cutter;
 pub use decoder::{Decoder, InvalidBytes};
 pub use dropout::{Dropout, DropoutEncoder};
-pub use encoder::Encoder;
+pub use encoder::{Encoder, SharedWords};
 pub use load::LoadOptions;
 pub use offsets::CharOffsets;
 pub use pattern::HarnessPattern;
@@ -50,6 +50,7 @@ pub use text_encoder::{EncodeOptions, TextEncoder};
 pub use vocabulary::Vocabulary;
 
 use crate::container::ContainerWriter;
+use crate::huge::HugeSlice;
 use crate::{Error, Result};
 use barelm_kernels::bpe::sections::{SECTIONS, Tables};
 use barelm_kernels::bpe::table::NONE;
@@ -68,7 +69,7 @@ pub struct Tokenizer {
     tables: Storage,
     pattern: HarnessPattern,
     /// Words of the encoders' index of pairs, made when the first of them wants it.
-    index: OnceLock<Option<Vec<u64>>>,
+    index: OnceLock<Option<HugeSlice<u64>>>,
 }
 
 #[derive(Debug)]
@@ -175,7 +176,7 @@ impl Tokenizer {
     fn pair_index(&self) -> Option<PairIndex<'_>> {
         let tokenizer = self.as_ref();
         let words = self.index.get_or_init(|| {
-            let mut words = vec![0; PairIndex::words(&tokenizer)];
+            let mut words = HugeSlice::zeros(PairIndex::words(&tokenizer)).ok()?;
             PairIndex::build(&tokenizer, &mut words).then_some(words)
         });
         PairIndex::new(&tokenizer, words.as_deref()?)

@@ -3,10 +3,12 @@
 use super::offsets::for_each_range;
 use super::special::Segment;
 use super::{
-    Cutter, DisallowedSpecial, Dropout, DropoutEncoder, Encoder, SpecialSet, Specials, Tokenizer,
+    Cutter, DisallowedSpecial, Dropout, DropoutEncoder, Encoder, SharedWords, SpecialSet, Specials,
+    Tokenizer,
 };
 use crate::Result;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How texts become ids. The default is ordinary text: no name of a special token means anything.
 ///
@@ -92,6 +94,14 @@ impl<'t> TextEncoder<'t> {
             specials,
             pieces,
         })
+    }
+
+    /// Lets the encoders of several threads, all of one tokenizer, learn words from each other.
+    pub fn sharing(mut self, words: Arc<SharedWords>) -> Self {
+        if let PieceEncoder::Plain(encoder) = self.pieces {
+            self.pieces = PieceEncoder::Plain(encoder.sharing(words));
+        }
+        self
     }
 
     /// Where texts may be cut without a change of their ids.

@@ -29,6 +29,7 @@ use super::ranks::Ranks;
 use super::table::NONE;
 use super::window::{MOST, WINDOW, Window, merge_all};
 use crate::error::{BufferTooSmall, take};
+use crate::simd::{Backend, Kernel, Simd};
 use core::ops::Range;
 
 /// From one of several windows to the next.
@@ -117,11 +118,26 @@ pub(super) fn encode_short<'t>(
         window.spell(index, piece.window(0, &mut [0; WINDOW]));
     }
     let windows = windows.get_mut(..len).unwrap_or(&mut []);
-    merge_all(index, windows);
+    Backend::best().run(MergeAll { index, windows });
     for (at, window) in windows.iter().enumerate() {
         let mut ids = [0; WINDOW];
         window.write(&mut ids);
         emit(at, ids.get(..window.len()).unwrap_or(&[]));
+    }
+}
+
+/// [`merge_all`], with the instructions of the processor.
+struct MergeAll<'i, 'w> {
+    index: &'i PairIndex<'i>,
+    windows: &'w mut [Window],
+}
+
+impl Kernel for MergeAll<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        merge_all(self.index, self.windows);
     }
 }
 

@@ -91,22 +91,25 @@ impl Window {
         self.groups = bytes.len().div_ceil(GROUP);
         self.steps = bytes.len().saturating_sub(1);
         self.fresh = None;
-        let places = self.ids.iter_mut().zip(&mut self.ranks);
-        for (((at, byte), next), (id, rank)) in
-            (0..).zip(bytes).zip(bytes.iter().skip(1)).zip(places)
+        let (ids, ranks) = (&mut self.ids, &mut self.ranks);
+        if let Some(last) = ranks
+            .as_chunks_mut::<GROUP>()
+            .0
+            .get_mut(self.groups.wrapping_sub(1))
         {
-            *id = index.letter(*byte);
-            *rank = f32::from_bits(index.rank_of_bytes(*byte, *next) | at);
+            *last = [f32::MAX; GROUP];
         }
-        let Some((last, before)) = bytes.split_last() else {
-            self.starts = 0;
-            return;
+        for (id, byte) in ids.iter_mut().zip(bytes) {
+            *id = index.letter(*byte);
+        }
+        let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or(&[]));
+        for ((at, rank), (left, right)) in ranks.iter_mut().enumerate().zip(pairs) {
+            *rank = f32::from_bits(index.rank_of_bytes(*left, *right) | at as u32);
+        }
+        self.starts = match bytes.len() {
+            0 => 0,
+            len => u64::MAX >> (WINDOW - len.min(WINDOW)),
         };
-        let last_at = before.len() % WINDOW;
-        self.ids[last_at] = index.letter(*last);
-        self.starts = u64::MAX >> (WINDOW - 1 - last_at);
-        let group_end = (last_at / GROUP + 1) * GROUP;
-        self.ranks[last_at..group_end].fill(f32::MAX);
     }
 
     /// The lowest rank and its place.

@@ -18,7 +18,10 @@ def gigatoken(path):
     import gigatoken
 
     tokenizer = gigatoken.Tokenizer.from_tiktoken(path)
-    return lambda text: np.asarray(tokenizer.encode(text.encode()))
+    return lambda text: np.asarray(tokenizer.encode(text))
+
+
+gigatoken.takes_bytes = True
 
 
 def fastokens(path):
@@ -69,7 +72,9 @@ PEERS = {f.__name__: f for f in (gigatoken, fastokens, toktok, quicktok, tiktoke
 
 
 def main(peer, vocabulary, text, ids):
-    text = Path(text).read_bytes().decode()
+    text = Path(text).read_bytes()
+    if not hasattr(PEERS[peer], "takes_bytes"):
+        text = text.decode()
     start = time.process_time()
     encode = PEERS[peer](Path(vocabulary))
     load = time.process_time() - start

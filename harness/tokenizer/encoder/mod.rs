@@ -7,25 +7,26 @@
 //! the kernels' encoder, and what that gives is noted: so the caches change no id. They grow with
 //! the text, to some 64 MiB at most.
 
+mod batch;
+mod caches;
 mod hash;
 mod phrases;
 mod words;
 
 use super::{HarnessPattern, Tokenizer};
-use crate::kernels::bpe::{BATCH, CharMemo, PairIndex, Pieces, TokenizerRef};
+use crate::kernels::bpe::{CharMemo, PairIndex, TokenizerRef};
+use batch::{Batch, NO_PIECE, New, Staged, WAITING};
+use caches::Caches;
 use hash::hash_of_bytes;
-use phrases::PhraseCache;
-use std::ops::Range;
-use words::{Key, MAX_IDS, Slot, WordCache};
+use std::sync::Arc;
+use words::Key;
+
+pub use caches::SharedWords;
 
 /// Bytes to merge from which on an index of the pairs pays for being made.
 const INDEX_FROM: usize = 1 << 14;
 /// Windows of a longer piece that are merged without an index, to see whether it repeats itself.
 const FEW_WINDOWS: usize = 64;
-/// Pieces that wait, to be encoded at once.
-const WAITING: usize = PairIndex::AT_ONCE;
-/// Ids of words that may wait with them: some dozen batches' of English.
-const ROOM: usize = 16 * BATCH;
 /// Pieces of fewer bytes can be.
 const SHORT: usize = 64;
 /// Encodes texts one after the other; each thread has its own.
@@ -66,13 +67,38 @@ impl<'t> Encoder<'t> {
                 index: None,
                 chars: Vec::new(),
                 work: 0,
-                words: WordCache::new(),
-                staged: Staged::new(),
-                phrases: PhraseCache::new(),
+                caches: Caches::new(),
+                staged: Box::new(Staged::new()),
                 workspace: vec![0; 1024],
                 ids: vec![0; 128],
             },
         }
+    }
+
+    /// Lets the encoders of several threads, all of one tokenizer, learn words from each other: no
+    /// id changes, and less time is spent.
+    ///
+    /// # Example
+    /// ```
+    /// use barelm::tokenizer::{SharedWords, Tokenizer};
+    /// use std::sync::Arc;
+    /// fn encode(tokenizer: &Tokenizer, halves: [&[u8]; 2]) -> Vec<Vec<u32>> {
+    ///     let words = Arc::new(SharedWords::default());
+    ///     let encode = |text| {
+    ///         let mut ids = Vec::new();
+    ///         let mut encoder = tokenizer.encoder().sharing(words.clone());
+    ///         encoder.encode_into(text, &mut ids);
+    ///         ids
+    ///     };
+    ///     std::thread::scope(|scope| {
+    ///         let threads = halves.map(|text| scope.spawn(move || encode(text)));
+    ///         threads.map(|thread| thread.join().unwrap()).to_vec()
+    ///     })
+    /// }
+    /// ```
+    pub fn sharing(mut self, words: Arc<SharedWords>) -> Self {
+        self.pieces.caches.share(words);
+        self
     }
 
     /// Appends the ids of a text; see [`Tokenizer::encode`].
@@ -92,128 +118,7 @@ impl<'t> Encoder<'t> {
             self.pieces.encode(&mut batch, ids);
         }
         self.pieces.finish(&mut batch, ids);
-    }
-}
-
-/// Pieces of a text, with their keys (no piece's where one is too long) and hashes.
-struct Batch<'t> {
-    text: &'t [u8],
-    ranges: [Range<usize>; BATCH],
-    keys: [Key; BATCH],
-    hashes: [u64; BATCH],
-    len: usize,
-    waiting: Waiting<'t>,
-}
-
-impl<'t> Batch<'t> {
-    const fn of(text: &'t [u8]) -> Self {
-        Self {
-            text,
-            ranges: [const { 0..0 }; BATCH],
-            keys: [const { Key::NONE }; BATCH],
-            hashes: [0; BATCH],
-            len: 0,
-            waiting: Waiting::new(),
-        }
-    }
-
-    /// Takes the next pieces; `false` if there are none.
-    fn fill(&mut self, pieces: &mut Pieces<'_>) -> bool {
-        self.len = pieces.fill(&mut self.ranges);
-        self.len > 0
-    }
-
-    /// Adds a piece; `true` if the batch is full with it.
-    fn add(&mut self, piece: &[u8]) -> bool {
-        let start = piece.as_ptr().addr() - self.text.as_ptr().addr();
-        self.ranges[self.len] = start..start + piece.len();
-        self.len += 1;
-        self.len == BATCH
-    }
-
-    fn piece(&self, at: usize) -> New<'t> {
-        let piece = &self.text[self.ranges[at].clone()];
-        (piece, self.keys[at], self.hashes[at])
-    }
-}
-
-/// Ids on their way to the end of a text's ids.
-struct Staged {
-    ids: [u32; ROOM + MAX_IDS],
-    len: usize,
-}
-
-impl Staged {
-    const fn new() -> Self {
-        Self {
-            ids: [0; _],
-            len: 0,
-        }
-    }
-
-    /// Adds the ids of a batch's words from `first` on, up to a piece that is not at home in the
-    /// cache; which one that is. There is room for a whole batch.
-    #[inline]
-    fn add_words(&mut self, words: &WordCache, batch: &Batch<'_>, first: usize) -> usize {
-        let pieces = first..batch.len;
-        let (mut len, mut at) = (self.len, first);
-        for (key, hash) in batch.keys[pieces.clone()].iter().zip(&batch.hashes[pieces]) {
-            let Some(word) = words.get_home(*key, *hash) else {
-                break;
-            };
-            // The remainder is for the compiler.
-            let place = len % ROOM;
-            self.ids[place..place + MAX_IDS].copy_from_slice(word.ids());
-            len += word.len();
-            at += 1;
-        }
-        self.len = len;
-        at
-    }
-
-    /// Adds the ids of a word.
-    fn add(&mut self, word: &Slot) {
-        self.ids[self.len..][..MAX_IDS].copy_from_slice(word.ids());
-        self.len += word.len();
-    }
-
-    fn has_room_for_a_batch(&self) -> bool {
-        self.len + MAX_IDS * BATCH <= ROOM
-    }
-}
-
-/// Pieces that wait to be encoded, and their places among the staged ids.
-struct Waiting<'t> {
-    pieces: [(usize, New<'t>); WAITING],
-    len: usize,
-}
-
-impl<'t> Waiting<'t> {
-    const fn new() -> Self {
-        Self {
-            pieces: [(0, (&[], Key::NONE, 0)); _],
-            len: 0,
-        }
-    }
-
-    /// Takes a piece; whether there is room for another.
-    fn add(&mut self, place: usize, piece: New<'t>) -> bool {
-        self.pieces[self.len] = (place, piece);
-        self.len += 1;
-        self.len < WAITING
-    }
-}
-
-/// A piece, its key and its hash.
-type New<'t> = (&'t [u8], Key, u64);
-
-/// Notes the ids of a piece that is in no cache.
-fn note(words: &mut WordCache, phrases: &mut PhraseCache, new: New<'_>, ids: &[u32]) {
-    let (piece, key, hash) = new;
-    if key.is_some() && ids.len() <= MAX_IDS {
-        words.insert(key, hash, ids);
-    } else {
-        phrases.insert(piece, hash, ids);
+        self.pieces.caches.exchange(text.len());
     }
 }
 
@@ -226,9 +131,8 @@ struct PieceEncoder<'t> {
     chars: Vec<u64>,
     /// Bytes that were merged without the index; [`INDEX_FROM`] when that is decided.
     work: usize,
-    words: WordCache,
-    staged: Staged,
-    phrases: PhraseCache,
+    caches: Caches,
+    staged: Box<Staged>,
     workspace: Vec<u32>,
     ids: Vec<u32>,
 }
@@ -245,7 +149,7 @@ impl PieceEncoder<'_> {
                 && let Some(short) = Key::new(range.end - range.start, bytes)
             {
                 (*key, *hash) = (short, short.hash());
-                self.words.prefetch(*hash);
+                self.caches.words.prefetch(*hash);
             } else {
                 (*key, *hash) = self.look_at(batch.text.get(range.clone()).unwrap_or(&[]));
             }
@@ -263,7 +167,7 @@ impl PieceEncoder<'_> {
             Some(short) => (short, short.hash()),
             None => {
                 let hash = hash_of_bytes(piece);
-                self.phrases.prefetch(hash);
+                self.caches.phrases.prefetch(hash);
                 (Key::NONE, hash)
             }
         }
@@ -278,7 +182,7 @@ impl PieceEncoder<'_> {
         }
         let mut at = 0;
         loop {
-            at = self.staged.add_words(&self.words, batch, at);
+            at = self.staged.add_words(&self.caches.words, batch, at);
             if at == batch.len {
                 break;
             }
@@ -292,10 +196,10 @@ impl PieceEncoder<'_> {
     #[cold]
     fn encode_other(&mut self, batch: &mut Batch<'_>, at: usize, ids: &mut Vec<u32>) {
         let piece = batch.piece(at);
-        if let Some(word) = self.words.get(piece.1, piece.2) {
+        if let Some(word) = self.caches.words.get(piece.1, piece.2) {
             return self.staged.add(word);
         }
-        self.phrases.prefetch(piece.2);
+        self.caches.phrases.prefetch(piece.2);
         if !batch.waiting.add(self.staged.len, piece) {
             self.finish(batch, ids);
         }
@@ -318,31 +222,31 @@ impl PieceEncoder<'_> {
     /// Encodes a piece that is perhaps in a cache.
     fn encode_waiting(&mut self, new: New<'_>, out: &mut Vec<u32>) {
         let (piece, key, hash) = new;
-        if let Some(word) = self.words.get(key, hash) {
+        if let Some(word) = self.caches.words.get(key, hash) {
             return out.extend_from_slice(&word.ids()[..word.len()]);
         }
-        if let Some(ids) = self.phrases.get(piece, hash) {
+        if let Some(ids) = self.caches.phrases.get(piece, hash) {
             return out.extend_from_slice(ids);
         }
         let len = self.encode_uncached(piece);
         out.extend_from_slice(&self.ids[..len]);
-        note(&mut self.words, &mut self.phrases, new, &self.ids[..len]);
+        self.caches.note(new, &self.ids[..len]);
     }
 
     /// Encodes those pieces that are short and new, several at once, for the caches.
     fn learn(&mut self, waiting: &[(usize, New<'_>)]) {
         let Some(index) = self.index else { return };
-        let mut new: [New<'_>; WAITING] = [(&[], Key::NONE, 0); _];
+        let mut new = [NO_PIECE; WAITING];
         let mut len = 0;
         for (_, piece) in waiting {
             new[len] = *piece;
             len += usize::from(self.is_new_and_short(&new[..=len]));
         }
         let pieces = new.map(|(piece, ..)| piece);
-        let (words, phrases) = (&mut self.words, &mut self.phrases);
+        let caches = &mut self.caches;
         self.tokenizer
             .encode_short_pieces_with(&index, &pieces[..len], |at, ids| {
-                note(words, phrases, new[at], ids);
+                caches.note(new[at], ids);
             });
     }
 
@@ -354,7 +258,7 @@ impl PieceEncoder<'_> {
         };
         let short = (1..SHORT).contains(&piece.len()) && !CharMemo::suits(piece);
         short
-            && self.phrases.get(piece, *hash).is_none()
+            && self.caches.phrases.get(piece, *hash).is_none()
             && others.iter().all(|other| other.0 != *piece)
     }
 

@@ -41,6 +41,17 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// A word of up to [`MAX_IDS`] ids.
+    pub(super) fn new(key: Key, ids: &[u32]) -> Self {
+        let mut slot = Self {
+            low: key.low,
+            high_and_count: key.high | (ids.len() as u64) << COUNT,
+            ids: [0; MAX_IDS],
+        };
+        slot.ids[..ids.len()].copy_from_slice(ids);
+        slot
+    }
+
     /// The ids; those behind [`Slot::len`] mean nothing.
     #[inline]
     pub(super) fn ids(&self) -> &[u32; MAX_IDS] {
@@ -53,7 +64,7 @@ impl Slot {
     }
 
     #[inline]
-    fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         Key {
             low: self.low,
             high: self.high_and_count & !(0xF << COUNT),
@@ -123,18 +134,12 @@ impl WordCache {
         None
     }
 
-    /// Notes the ids of a word that is not in the cache.
-    pub(super) fn insert(&mut self, key: Key, hash: u64, ids: &[u32]) {
-        let mut slot = Slot {
-            low: key.low,
-            high_and_count: key.high | (ids.len() as u64) << COUNT,
-            ids: [0; MAX_IDS],
-        };
-        slot.ids[..ids.len()].copy_from_slice(ids);
+    /// Notes a word that is not in the cache.
+    pub(super) fn insert(&mut self, word: Slot, hash: u64) {
         if 8 * self.used >= 5 * self.slots.len() && self.slots.len() < SLOTS[1] {
             self.grow();
         }
-        self.place(slot, hash);
+        self.place(word, hash);
     }
 
     fn place(&mut self, slot: Slot, hash: u64) {
@@ -234,7 +239,7 @@ mod tests {
         for i in 0..100_000 {
             let ids = [i, i + 1, i + 2, i + 3];
             let ids = &ids[..1 + i as usize % MAX_IDS];
-            cache.insert(word(i), word(i).hash(), ids);
+            cache.insert(Slot::new(word(i), ids), word(i).hash());
             known.insert(i, ids.to_vec());
         }
         let found = known.iter().filter(|(i, ids)| {
