@@ -32,6 +32,8 @@ const BORDER_BITS: u32 = 17;
 const MOST_TOKENS: usize = 3;
 /// Characters that are looked up at once.
 const AHEAD: usize = 8;
+/// Meetings of tokens that are looked up at once.
+const MEETINGS: usize = 8;
 /// So many times the bytes around a border are encoded anew before the text is left to others.
 const ATTEMPTS: usize = 4;
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -175,7 +177,6 @@ impl Encoder<'_, '_, '_> {
             };
             let [first, second, third] = tokens;
             prefetch(&self.memo.borders[border(before, first).0]);
-            self.index.prefetch(before, first);
             before = if second == NONE { first } else { second };
             before = if third == NONE { before } else { third };
             *place = Char { from, to, tokens };
@@ -283,21 +284,39 @@ impl Encoder<'_, '_, '_> {
     }
 
     /// [`Encoder::apart`], by taking back merges. `None` if those of one cannot be taken back.
+    ///
+    /// Which tokens meet does not depend on what merges: first all are found, and the memory is
+    /// asked for their pairs, and then those are looked up.
     #[inline(never)]
     fn find_apart(&mut self, mut left: u32, mut right: u32) -> Option<bool> {
         // Pairs across the border would have merged in time below this; all numbers are ranks + 1.
         let mut limit = NONE;
-        for _ in 0..2 * WINDOW {
-            let (rank, _) = self.index.get(left, right);
-            if rank != NONE && rank + 1 < limit {
-                return Some(false);
+        let mut meetings = [(0, 0, 0); MEETINGS];
+        for _ in 0..2 * WINDOW / MEETINGS {
+            let (mut len, mut is_last) = (0, false);
+            for meeting in &mut meetings {
+                *meeting = (left, right, limit);
+                self.index.prefetch(left, right);
+                len += 1;
+                let (a, b) = (self.split(left)?, self.split(right)?);
+                match (a[2], b[2]) {
+                    (0, 0) => {
+                        is_last = true;
+                        break;
+                    }
+                    // Of equal ranks the left one merges first and is taken back last.
+                    (a_rank, b_rank) if a_rank > b_rank => (limit, left) = (a_rank, a[1]),
+                    (_, b_rank) => (limit, right) = (b_rank + 1, b[0]),
+                }
             }
-            let (a, b) = (self.split(left)?, self.split(right)?);
-            match (a[2], b[2]) {
-                (0, 0) => return Some(true),
-                // Of equal ranks the left one merges first and is taken back last.
-                (a_rank, b_rank) if a_rank > b_rank => (limit, left) = (a_rank, a[1]),
-                (_, b_rank) => (limit, right) = (b_rank + 1, b[0]),
+            for (left, right, limit) in meetings.iter().take(len) {
+                let (rank, _) = self.index.get(*left, *right);
+                if rank != NONE && rank + 1 < *limit {
+                    return Some(false);
+                }
+            }
+            if is_last {
+                return Some(true);
             }
         }
         None

@@ -15,14 +15,17 @@ pub(super) fn hash_of_halves(low: u64, high: u64) -> u64 {
     fold(low ^ KEYS[0], high ^ KEYS[1])
 }
 
-/// Hash of a piece of any length.
+/// Hash of a piece of 16 bytes or more.
 pub(super) fn hash_of_bytes(piece: &[u8]) -> u64 {
-    let (chunks, rest) = piece.as_chunks::<16>();
-    let mut last = [0; 16];
-    last[..rest.len()].copy_from_slice(rest);
     let mix = |hash: u64, chunk: &[u8; 16]| {
         let bytes = u128::from_le_bytes(*chunk);
         hash_of_halves(bytes as u64 ^ hash.rotate_left(29), (bytes >> 64) as u64)
     };
-    mix(chunks.iter().fold(piece.len() as u64, mix), &last)
+    let hash = piece
+        .as_chunks::<16>()
+        .0
+        .iter()
+        .fold(piece.len() as u64, mix);
+    // The last bytes, some of them perhaps once more.
+    piece.last_chunk().map_or(hash, |last| mix(hash, last))
 }

@@ -19,7 +19,7 @@ use batch::{Batch, NO_PIECE, New, Staged, WAITING};
 use caches::Caches;
 use hash::hash_of_bytes;
 use std::sync::Arc;
-use words::Key;
+use words::{Key, MAX_KEY_LEN};
 
 pub use caches::SharedWords;
 
@@ -160,17 +160,15 @@ impl PieceEncoder<'_> {
     #[cold]
     #[inline(never)]
     fn look_at(&self, piece: &[u8]) -> (Key, u64) {
-        let mut padded = [0; 16];
-        let places = padded.iter_mut().zip(piece);
-        places.for_each(|(place, byte)| *place = *byte);
-        match Key::new(piece.len(), &padded) {
-            Some(short) => (short, short.hash()),
-            None => {
-                let hash = hash_of_bytes(piece);
-                self.caches.phrases.prefetch(hash);
-                (Key::NONE, hash)
-            }
+        if piece.len() > MAX_KEY_LEN {
+            let hash = hash_of_bytes(piece);
+            self.caches.phrases.prefetch(hash);
+            return (Key::NONE, hash);
         }
+        let mut bytes = [0; 16];
+        bytes[..piece.len()].copy_from_slice(piece);
+        let key = Key::new(piece.len(), &bytes).unwrap_or(Key::NONE);
+        (key, key.hash())
     }
 
     /// Appends the ids of a batch, and empties it; [`PieceEncoder::finish`] appends the last.

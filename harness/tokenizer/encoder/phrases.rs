@@ -1,67 +1,67 @@
 //! The cache of pieces that are no words: those of more than 15 bytes or more than four tokens.
 //!
-//! A hash table of 32-byte slots points to the pieces' bytes and ids, which lie one after the
-//! other in two arenas; bytes are compared, so a hash decides nothing. When the arenas are full,
-//! all is forgotten.
+//! A hash table of 8-byte slots points to entries, which lie one after the other in an arena: what
+//! is written is little more than the pieces and their ids, for memory that is new costs most of
+//! all. Bytes are compared, so a hash decides nothing. When the arena is full, all is forgotten.
 
 use barelm_kernels::simd::prefetch;
 
-/// Bytes and ids that are kept, in bytes.
-const ARENAS: usize = 24 << 20;
-/// Longer pieces, counted with their ids, are not kept.
-const LONGEST: usize = 1 << 16;
+/// Words of the arena, at most: 24 MiB.
+const ARENA: usize = 6 << 20;
+/// Longer entries, in words, are not kept.
+const LONGEST: usize = 1 << 14;
 
-/// A piece and its ids, as places in the arenas; a length of 0 is an empty slot.
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    hash: u64,
-    bytes: u32,
-    len: u32,
-    ids: u32,
-    count: u32,
-}
+/// A part of a piece's hash, and one more than the place of its entry; 0 for an empty slot.
+type Slot = [u32; 2];
 
 /// Ids of pieces by their bytes.
 pub(super) struct PhraseCache {
     slots: Vec<Slot>,
     used: usize,
-    bytes: Vec<u8>,
-    ids: Vec<u32>,
+    /// Of each entry the number of bytes, the number of ids, the ids, and the bytes with zeros
+    /// behind them up to a whole word.
+    arena: Vec<u32>,
+}
+
+/// The upper half of a hash: words are found by the lower one.
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 impl PhraseCache {
     pub(super) fn new() -> Self {
         Self {
-            slots: vec![Slot::default(); 64],
+            slots: vec![[0; 2]; 64],
             used: 0,
-            bytes: Vec::new(),
-            ids: Vec::new(),
+            arena: Vec::new(),
         }
     }
 
     /// The slots where a piece may be, in order.
-    fn probes(&self, hash: u64) -> impl Iterator<Item = usize> {
+    fn probes(&self, tag: u32) -> impl Iterator<Item = usize> {
         let mask = self.slots.len() - 1;
-        let home = (hash >> 32) as usize;
+        let home = tag as usize;
         (home..home + self.slots.len()).map(move |at| at & mask)
     }
 
     /// Asks the memory for the slot where a piece should be.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        prefetch(&self.slots[(hash >> 32) as usize & (self.slots.len() - 1)]);
+        prefetch(&self.slots[tag(hash) as usize & (self.slots.len() - 1)]);
     }
 
     /// The ids of a piece, if they are known.
     pub(super) fn get(&self, piece: &[u8], hash: u64) -> Option<&[u32]> {
-        for at in self.probes(hash) {
-            let slot = self.slots[at];
-            if slot.len == 0 {
-                return None;
-            }
-            let bytes = slot.bytes as usize..(slot.bytes + slot.len) as usize;
-            if slot.hash == hash && self.bytes[bytes] == *piece {
-                return Some(&self.ids[slot.ids as usize..(slot.ids + slot.count) as usize]);
+        for at in self.probes(tag(hash)) {
+            let [known, place] = self.slots[at];
+            let entry = &self.arena[place.checked_sub(1)? as usize..];
+            if known == tag(hash) {
+                let (ids, rest) = entry[2..].split_at(entry[1] as usize);
+                let len = entry[0] as usize;
+                if len == piece.len() && bytemuck::cast_slice::<u32, u8>(rest)[..len] == *piece {
+                    return Some(ids);
+                }
             }
         }
         None
@@ -69,31 +69,29 @@ impl PhraseCache {
 
     /// Notes the ids of a piece that is not in the cache.
     pub(super) fn insert(&mut self, piece: &[u8], hash: u64, ids: &[u32]) {
-        let size = |bytes: usize, ids: usize| bytes + 4 * ids;
-        let more = size(piece.len(), ids.len());
-        if piece.is_empty() || more > LONGEST {
+        let words = 2 + ids.len() + piece.len().div_ceil(4);
+        if piece.is_empty() || words > LONGEST {
             return;
         }
-        if size(self.bytes.len(), self.ids.len()) + more > ARENAS {
+        if self.arena.len() + words > ARENA {
             *self = Self::new();
         }
         if 2 * self.used >= self.slots.len() {
             self.grow();
         }
-        let slot = Slot {
-            hash,
-            bytes: self.bytes.len() as u32,
-            len: piece.len() as u32,
-            ids: self.ids.len() as u32,
-            count: ids.len() as u32,
-        };
-        self.bytes.extend_from_slice(piece);
-        self.ids.extend_from_slice(ids);
-        self.place(slot);
+        let place = self.arena.len();
+        self.arena
+            .extend_from_slice(&[piece.len() as u32, ids.len() as u32]);
+        self.arena.extend_from_slice(ids);
+        let bytes = self.arena.len();
+        self.arena.resize(place + words, 0);
+        bytemuck::cast_slice_mut::<u32, u8>(&mut self.arena[bytes..])[..piece.len()]
+            .copy_from_slice(piece);
+        self.place([tag(hash), place as u32 + 1]);
     }
 
     fn place(&mut self, slot: Slot) {
-        let free = self.probes(slot.hash).find(|at| self.slots[*at].len == 0);
+        let free = self.probes(slot[0]).find(|at| self.slots[*at][1] == 0);
         if let Some(at) = free {
             self.slots[at] = slot;
             self.used += 1;
@@ -101,11 +99,11 @@ impl PhraseCache {
     }
 
     fn grow(&mut self) {
-        let slots = vec![Slot::default(); 4 * self.slots.len()];
+        let slots = vec![[0; 2]; 4 * self.slots.len()];
         let old = std::mem::replace(&mut self.slots, slots);
         self.used = 0;
         old.into_iter()
-            .filter(|slot| slot.len > 0)
+            .filter(|slot| slot[1] > 0)
             .for_each(|slot| self.place(slot));
     }
 }
@@ -133,7 +131,7 @@ mod tests {
         let piece = |i: u32| [i.to_le_bytes(); 300].concat();
         for i in 0..60_000 {
             cache.insert(&piece(i), hash_of_bytes(&piece(i)), &[i; 10]);
-            assert!(cache.bytes.len() + 4 * cache.ids.len() <= ARENAS);
+            assert!(cache.arena.len() <= ARENA);
         }
         let known = (0..60_000).filter(|i| {
             let found = cache.get(&piece(*i), hash_of_bytes(&piece(*i)));
@@ -141,7 +139,7 @@ mod tests {
             found.is_some()
         });
         assert!(known.count() > 100);
-        cache.insert(&[1; LONGEST], 1, &[1]);
-        assert_eq!(cache.get(&[1; LONGEST], 1), None);
+        cache.insert(&[1; 4 * LONGEST], 1, &[1]);
+        assert_eq!(cache.get(&[1; 4 * LONGEST], 1), None);
     }
 }
