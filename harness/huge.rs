@@ -7,13 +7,15 @@ use bytemuck::Pod;
 use memmap2::MmapMut;
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-/// A slice of plain values in a mapping of its own.
-pub(crate) struct HugeSlice<T> {
-    map: MmapMut,
-    values: PhantomData<T>,
+/// A smaller slice has no huge page, and is an ordinary vector.
+const SMALL: usize = 1 << 20;
+
+/// A slice of plain values, in a mapping of its own if it is large.
+pub(crate) enum HugeSlice<T> {
+    Small(Vec<T>),
+    Mapped(MmapMut),
 }
 
 impl<T: Pod> HugeSlice<T> {
@@ -22,12 +24,22 @@ impl<T: Pod> HugeSlice<T> {
     /// # Errors
     /// That of the system when it has no memory.
     pub(crate) fn zeros(len: usize) -> io::Result<Self> {
-        // A mapping of no bytes does not exist.
-        let map = MmapMut::map_anon(len.saturating_mul(size_of::<T>()).max(1))?;
+        let bytes = len.saturating_mul(size_of::<T>());
+        if bytes < SMALL {
+            return Ok(Self::Small(vec![T::zeroed(); len]));
+        }
+        let map = MmapMut::map_anon(bytes)?;
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage); // without them it is only slower
-        let values = PhantomData;
-        Ok(Self { map, values })
+        Ok(Self::Mapped(map))
+    }
+
+    /// [`HugeSlice::zeros`].
+    ///
+    /// # Panics
+    /// Without memory, as vectors do.
+    pub(crate) fn zeroed(len: usize) -> Self {
+        Self::zeros(len).expect("memory for a table")
     }
 
     /// The same value everywhere.
@@ -35,7 +47,7 @@ impl<T: Pod> HugeSlice<T> {
     /// # Panics
     /// Without memory, as vectors do.
     pub(crate) fn filled(len: usize, value: T) -> Self {
-        let mut slice = Self::zeros(len).expect("memory for a table");
+        let mut slice = Self::zeroed(len);
         slice.fill(value);
         slice
     }
@@ -44,14 +56,8 @@ impl<T: Pod> HugeSlice<T> {
 impl<T: Pod> Default for HugeSlice<T> {
     /// No values.
     fn default() -> Self {
-        Self::filled(0, T::zeroed())
+        Self::Small(Vec::new())
     }
-}
-
-/// The bytes that are whole values.
-#[inline]
-fn whole<T>(bytes: usize) -> usize {
-    bytes / size_of::<T>() * size_of::<T>()
 }
 
 impl<T: Pod> Deref for HugeSlice<T> {
@@ -59,21 +65,26 @@ impl<T: Pod> Deref for HugeSlice<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        bytemuck::cast_slice(&self.map[..whole::<T>(self.map.len())])
+        match self {
+            Self::Small(values) => values,
+            Self::Mapped(map) => bytemuck::cast_slice(map),
+        }
     }
 }
 
 impl<T: Pod> DerefMut for HugeSlice<T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        let len = whole::<T>(self.map.len());
-        bytemuck::cast_slice_mut(&mut self.map[..len])
+        match self {
+            Self::Small(values) => values,
+            Self::Mapped(map) => bytemuck::cast_slice_mut(map),
+        }
     }
 }
 
-impl<T> fmt::Debug for HugeSlice<T> {
+impl<T: Pod> fmt::Debug for HugeSlice<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("HugeSlice").field(&self.map.len()).finish()
+        f.debug_tuple("HugeSlice").field(&self.len()).finish()
     }
 }
 

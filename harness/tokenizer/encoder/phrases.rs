@@ -4,6 +4,7 @@
 //! is written is little more than the pieces and their ids, for memory that is new costs most of
 //! all. Bytes are compared, so a hash decides nothing. When the arena is full, all is forgotten.
 
+use crate::huge::HugeSlice;
 use barelm_kernels::simd::prefetch;
 
 /// Words of the arena, at most: 24 MiB.
@@ -16,11 +17,13 @@ type Slot = [u32; 2];
 
 /// Ids of pieces by their bytes.
 pub(super) struct PhraseCache {
-    slots: Vec<Slot>,
+    slots: HugeSlice<Slot>,
     used: usize,
     /// Of each entry the number of bytes, the number of ids, the ids, and the bytes with zeros
     /// behind them up to a whole word.
-    arena: Vec<u32>,
+    arena: HugeSlice<u32>,
+    /// Words of the arena that are in use.
+    len: usize,
 }
 
 /// The upper half of a hash: words are found by the lower one.
@@ -32,9 +35,10 @@ fn tag(hash: u64) -> u32 {
 impl PhraseCache {
     pub(super) fn new() -> Self {
         Self {
-            slots: vec![[0; 2]; 64],
+            slots: HugeSlice::zeroed(64),
             used: 0,
-            arena: Vec::new(),
+            arena: HugeSlice::default(),
+            len: 0,
         }
     }
 
@@ -73,21 +77,30 @@ impl PhraseCache {
         if piece.is_empty() || words > LONGEST {
             return;
         }
-        if self.arena.len() + words > ARENA {
+        if self.len + words > ARENA {
             *self = Self::new();
+        }
+        if self.len + words > self.arena.len() {
+            self.enlarge(self.len + words);
         }
         if 2 * self.used >= self.slots.len() {
             self.grow();
         }
-        let place = self.arena.len();
-        self.arena
-            .extend_from_slice(&[piece.len() as u32, ids.len() as u32]);
-        self.arena.extend_from_slice(ids);
-        let bytes = self.arena.len();
-        self.arena.resize(place + words, 0);
-        bytemuck::cast_slice_mut::<u32, u8>(&mut self.arena[bytes..])[..piece.len()]
-            .copy_from_slice(piece);
+        let place = self.len;
+        self.len += words;
+        let (sizes, rest) = self.arena[place..self.len].split_at_mut(2);
+        sizes.copy_from_slice(&[piece.len() as u32, ids.len() as u32]);
+        let (entry, rest) = rest.split_at_mut(ids.len());
+        entry.copy_from_slice(ids);
+        bytemuck::cast_slice_mut::<u32, u8>(rest)[..piece.len()].copy_from_slice(piece);
         self.place([tag(hash), place as u32 + 1]);
+    }
+
+    /// Makes the arena have so many words at least.
+    fn enlarge(&mut self, least: usize) {
+        let mut larger = HugeSlice::zeroed((4 * self.arena.len()).clamp(least, ARENA));
+        larger[..self.len].copy_from_slice(&self.arena[..self.len]);
+        self.arena = larger;
     }
 
     fn place(&mut self, slot: Slot) {
@@ -99,12 +112,12 @@ impl PhraseCache {
     }
 
     fn grow(&mut self) {
-        let slots = vec![[0; 2]; 4 * self.slots.len()];
+        let slots = HugeSlice::zeroed(4 * self.slots.len());
         let old = std::mem::replace(&mut self.slots, slots);
         self.used = 0;
-        old.into_iter()
+        old.iter()
             .filter(|slot| slot[1] > 0)
-            .for_each(|slot| self.place(slot));
+            .for_each(|slot| self.place(*slot));
     }
 }
 
@@ -131,7 +144,7 @@ mod tests {
         let piece = |i: u32| [i.to_le_bytes(); 300].concat();
         for i in 0..60_000 {
             cache.insert(&piece(i), hash_of_bytes(&piece(i)), &[i; 10]);
-            assert!(cache.arena.len() <= ARENA);
+            assert!(cache.len <= ARENA);
         }
         let known = (0..60_000).filter(|i| {
             let found = cache.get(&piece(*i), hash_of_bytes(&piece(*i)));

@@ -3,19 +3,23 @@
 //! A slot of 32 bytes holds a piece as a key of two numbers, the number of its ids on top, and the
 //! ids. A word that was just met is in its home, the slot that its hash names: so of the frequent
 //! words nearly all are found with one look, at one cache line. A word whose home is taken stays
-//! in one of the next slots, and changes places with the other when it is met. The table doubles
+//! in one of the next slots, and changes places with the other when it is met. The table grows
 //! while five eighths of it are full, up to 32 MiB; from then on a new word takes the place of
 //! another when all its slots are taken.
 
 use super::hash::hash_of_halves;
+use crate::huge::HugeSlice;
 use barelm_kernels::simd::prefetch;
+use bytemuck::{Pod, Zeroable};
 
 /// Pieces of up to this many bytes have a key.
 pub(super) const MAX_KEY_LEN: usize = 15;
 /// Ids in a slot.
 pub(super) const MAX_IDS: usize = 4;
-/// Slots of the table at first (32 KiB), and at most (32 MiB).
-const SLOTS: [usize; 2] = [1 << 12, 1 << 20];
+/// Slots of the table at first (8 KiB), and at most (32 MiB).
+const SLOTS: [usize; 2] = [1 << 8, 1 << 20];
+/// A smaller table grows to four times its size, a larger one to twice.
+const LARGE: usize = 1 << 14;
 /// Slots that may hold a word: its home, and those that differ from it in the lowest bits.
 const PROBES: usize = 16;
 
@@ -32,8 +36,8 @@ pub(super) struct Key {
 const COUNT: u32 = 60;
 
 /// A word and its ids. All zeros are an empty slot.
-#[derive(Clone, Copy, Default)]
-#[repr(align(32))]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
+#[repr(C, align(32))]
 pub(super) struct Slot {
     low: u64,
     high_and_count: u64,
@@ -87,14 +91,14 @@ impl Slot {
 
 /// Ids of words by their keys.
 pub(super) struct WordCache {
-    slots: Vec<Slot>,
+    slots: HugeSlice<Slot>,
     used: usize,
 }
 
 impl WordCache {
     pub(super) fn new() -> Self {
         Self {
-            slots: vec![Slot::default(); SLOTS[0]],
+            slots: HugeSlice::zeroed(SLOTS[0]),
             used: 0,
         }
     }
@@ -152,12 +156,13 @@ impl WordCache {
     }
 
     fn grow(&mut self) {
-        let slots = vec![Slot::default(); 2 * self.slots.len()];
+        let times = if self.slots.len() < LARGE { 4 } else { 2 };
+        let slots = HugeSlice::zeroed(times * self.slots.len());
         let old = std::mem::replace(&mut self.slots, slots);
         self.used = 0;
-        for slot in old {
+        for slot in old.iter() {
             if !slot.is_free() {
-                self.place(slot, slot.key().hash());
+                self.place(*slot, slot.key().hash());
             }
         }
     }
