@@ -147,10 +147,13 @@ def measure_threads(arguments, folder):
     gigabyte = texts.made(folder / "gigabyte.txt", lambda: texts.gigabyte(arguments.data))
     train = [BARELM, "tokenizer", "train", "--pattern", "gpt2", "--quiet", "-o", folder / "threads.json"]
     encode = [BARELM, "tokenizer", "encode", "-m", vocabulary, "--format", "tokens", "--quiet", "-o", folder / "threads.tokens"]
+    count = [BARELM, "tokenizer", "count", "-m", vocabulary, "--quiet"]
     commands = {
         "count pretokens, 100 MB": [*train, "--vocab-size", 256, classics],
         "count pretokens, 1 GB": [*train, "--vocab-size", 256, gigabyte],
         "learn 32k tokens, 1 GB": [*train, "--vocab-size", 32_000, gigabyte],
+        "encode and count, 100 MB": [*count, classics],
+        "encode and count, 1 GB": [*count, gigabyte],
         "encode to a token stream, 100 MB": [*encode, classics],
         "encode to a token stream, 1 GB": [*encode, gigabyte],
     }

@@ -2,10 +2,11 @@
 //!
 //! Text repeats itself: the thousand most frequent pieces make up two thirds of English. Pieces
 //! are taken in batches. First the keys and hashes of all of a batch are computed and the memory
-//! is asked for the cache lines where they should be; then the ids are looked up and written one
-//! piece after the other, when most of those lines have come. A piece that is not known goes to
-//! the kernels' encoder, and what that gives is noted: so the caches change no id. They grow with
-//! the text, to some 64 MiB at most.
+//! is asked for the cache lines where they should be; then the ids are looked up and staged one
+//! piece after the other, when most of those lines have come. A piece that is not known waits,
+//! with its place among the staged ids, until there are enough of them for the kernels' encoder to
+//! merge several at once, and what that gives is noted. So the caches change no id. They grow with
+//! the text, to 88 MiB at most.
 
 mod batch;
 mod caches;
