@@ -4,12 +4,9 @@ use super::{DOCUMENTS, HEAD, IDS, KIND, SMALL_VOCABULARY};
 use crate::container::ContainerWriter;
 use crate::corpus::Corpus;
 use crate::progress::Progress;
-use crate::tokenizer::{
-    CorpusBlocks, EncodeOptions, Encoder, SharedWords, TextEncoder, TextPart, Tokenizer,
-};
+use crate::tokenizer::{CorpusBlocks, EncodeOptions, Encoder, TextEncoder, TextPart, Tokenizer};
 use crate::{Result, parallel};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Text that is encoded at a time, by one thread.
 const CHUNK_LEN: usize = 1 << 20;
@@ -101,9 +98,8 @@ pub fn encode_corpus(
             writer.append(&ids, bytes)
         })
     };
-    let shared = Arc::new(SharedWords::default());
-    let encoder = || Ok(tokenizer.encoder().sharing(shared.clone()));
-    parallel::for_each_in_order(threads, blocks, encoder, encode, write)?;
+    let encoders = tokenizer.encoders();
+    parallel::for_each_in_order(threads, blocks, || Ok(encoders.encoder()), encode, write)?;
     writer.finish()
 }
 

@@ -11,6 +11,7 @@ mod cut;
 mod decoder;
 mod dropout;
 mod encoder;
+mod encoders;
 mod flat;
 mod gpt2_files;
 pub mod inspect;
@@ -40,7 +41,8 @@ pub use convert::{Loss, TokenizerFormat, refuse_unread_parts};
 pub use cut::Cutter;
 pub use decoder::{Decoder, InvalidBytes};
 pub use dropout::{Dropout, DropoutEncoder};
-pub use encoder::{Encoder, SharedWords};
+pub use encoder::Encoder;
+pub use encoders::Encoders;
 pub use load::LoadOptions;
 pub use offsets::CharOffsets;
 pub use pattern::HarnessPattern;
@@ -190,6 +192,11 @@ impl Tokenizer {
     /// An encoder of this thread's own for long or many texts.
     pub fn encoder(&self) -> Encoder<'_> {
         Encoder::new(self)
+    }
+
+    /// Encoders for several threads that learn from each other.
+    pub fn encoders(&self) -> Encoders<'_> {
+        Encoders::new(self)
     }
 
     /// The ids of a text; names of special tokens in it are ordinary text.

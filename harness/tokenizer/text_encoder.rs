@@ -1,10 +1,10 @@
 //! Encoding with everything a user may ask for: special tokens, dropout, offsets, a count.
 
+use super::encoder::SharedWords;
 use super::offsets::for_each_range;
 use super::special::Segment;
 use super::{
-    Cutter, DisallowedSpecial, Dropout, DropoutEncoder, Encoder, SharedWords, SpecialSet, Specials,
-    Tokenizer,
+    Cutter, DisallowedSpecial, Dropout, DropoutEncoder, Encoder, SpecialSet, Specials, Tokenizer,
 };
 use crate::Result;
 use std::ops::Range;
@@ -96,8 +96,8 @@ impl<'t> TextEncoder<'t> {
         })
     }
 
-    /// Lets the encoders of several threads, all of one tokenizer, learn words from each other.
-    pub fn sharing(mut self, words: Arc<SharedWords>) -> Self {
+    /// Tells others of the same tokenizer what it learns, and learns from them.
+    pub(super) fn sharing(mut self, words: Arc<SharedWords>) -> Self {
         if let PieceEncoder::Plain(encoder) = self.pieces {
             self.pieces = PieceEncoder::Plain(encoder.sharing(words));
         }

@@ -5,13 +5,12 @@ use crate::cli::{Global, Input};
 use crate::corpus::Corpus;
 use crate::progress::Progress;
 use crate::tokenizer::{
-    CorpusBlocks, Cutter, DisallowedSpecial, EncodeOptions, SharedWords, TextChunk, TextChunks,
-    TextEncoder, TextPart, Tokenizer,
+    CorpusBlocks, Cutter, DisallowedSpecial, EncodeOptions, TextChunk, TextChunks, TextEncoder,
+    TextPart, Tokenizer,
 };
 use crate::{Error, Result, parallel};
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What standard input is called in messages.
 const STDIN: &str = "-";
@@ -99,11 +98,8 @@ impl<'t> Job<'t> {
         sink: impl FnMut(R) -> Result<()> + Send,
     ) -> Result<()> {
         let progress = Progress::new(label, source.bytes(), "bytes");
-        let shared = Arc::new(SharedWords::default());
-        let new_encoder = || {
-            let encoder = TextEncoder::new(self.tokenizer, self.options)?;
-            Ok(encoder.sharing(shared.clone()))
-        };
+        let encoders = self.tokenizer.encoders();
+        let new_encoder = || encoders.text_encoder(self.options);
         let mut read = 0;
         let cutter = new_encoder()?.cutter();
         let cutter = if self.lines {

@@ -14,9 +14,9 @@ const TEXT_BETWEEN: usize = 1 << 18;
 /// Words in the list, at most: 8 MiB.
 const MOST_SHARED: usize = 1 << 18;
 
-/// Words that encoders of one tokenizer have learned; see [`Encoder::sharing`](super::Encoder::sharing).
+/// Words that encoders of one tokenizer have learned.
 #[derive(Default)]
-pub struct SharedWords(Mutex<Vec<Slot>>);
+pub(in crate::tokenizer) struct SharedWords(Mutex<Vec<Slot>>);
 
 /// An encoder's caches.
 pub(super) struct Caches {

@@ -22,14 +22,15 @@ use hash::hash_of_bytes;
 use std::sync::Arc;
 use words::{Key, MAX_KEY_LEN};
 
-pub use caches::SharedWords;
+pub(super) use caches::SharedWords;
 
 /// Bytes to merge from which on an index of the pairs pays for being made.
 const INDEX_FROM: usize = 1 << 14;
 /// Windows of a longer piece that are merged without an index, to see whether it repeats itself.
 const FEW_WINDOWS: usize = 64;
-/// Pieces of fewer bytes can be.
+/// Pieces of fewer bytes can be encoded several at once.
 const SHORT: usize = 64;
+
 /// Encodes texts one after the other; each thread has its own.
 ///
 /// # Example
@@ -76,28 +77,8 @@ impl<'t> Encoder<'t> {
         }
     }
 
-    /// Lets the encoders of several threads, all of one tokenizer, learn words from each other: no
-    /// id changes, and less time is spent.
-    ///
-    /// # Example
-    /// ```
-    /// use barelm::tokenizer::{SharedWords, Tokenizer};
-    /// use std::sync::Arc;
-    /// fn encode(tokenizer: &Tokenizer, halves: [&[u8]; 2]) -> Vec<Vec<u32>> {
-    ///     let words = Arc::new(SharedWords::default());
-    ///     let encode = |text| {
-    ///         let mut ids = Vec::new();
-    ///         let mut encoder = tokenizer.encoder().sharing(words.clone());
-    ///         encoder.encode_into(text, &mut ids);
-    ///         ids
-    ///     };
-    ///     std::thread::scope(|scope| {
-    ///         let threads = halves.map(|text| scope.spawn(move || encode(text)));
-    ///         threads.map(|thread| thread.join().unwrap()).to_vec()
-    ///     })
-    /// }
-    /// ```
-    pub fn sharing(mut self, words: Arc<SharedWords>) -> Self {
+    /// Tells others of the same tokenizer what it learns, and learns from them.
+    pub(super) fn sharing(mut self, words: Arc<SharedWords>) -> Self {
         self.pieces.caches.share(words);
         self
     }

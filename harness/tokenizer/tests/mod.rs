@@ -10,7 +10,6 @@ use super::*;
 use barelm_kernels::bpe::encode_workspace_len;
 use barelm_kernels::rng::Rng;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// All bytes, then random merges of tokens over a few letters and the space.
 fn random_vocabulary(rng: &mut Rng, pattern: &str, merges: usize) -> Vocabulary {
@@ -183,8 +182,8 @@ fn encoders_that_learn_from_each_other_give_the_ids_of_one_alone() {
     let mut rng = Rng::new(9);
     let tokenizer = Tokenizer::from_vocabulary(&random_vocabulary(&mut rng, "gpt2", 200)).unwrap();
     let parts: Vec<_> = (0..8).map(|_| random_text(&mut rng, 200_000)).collect();
-    let words = Arc::new(SharedWords::default());
-    let mut encoders = [(); 2].map(|()| tokenizer.encoder().sharing(words.clone()));
+    let encoders = tokenizer.encoders();
+    let mut encoders = [encoders.encoder(), encoders.encoder()];
     for (turn, part) in parts.iter().enumerate() {
         let mut ids = Vec::new();
         encoders[turn % 2].encode_into(part, &mut ids);
