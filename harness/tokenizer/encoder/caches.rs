@@ -1,7 +1,7 @@
 //! What an encoder knows of pieces, and what encoders of several threads tell each other.
 //!
 //! On two threads each new word would be encoded twice, and new words are a third of the time of a
-//! text of 100 MB. So threads write what they learn to one list, and from time to time each reads
+//! text of 100 MB. So threads write what they learn to one list, some words at a time, and read
 //! what others have added. That changes no id: a word has the same ids whoever found them.
 
 use super::batch::New;
@@ -9,8 +9,8 @@ use super::phrases::PhraseCache;
 use super::words::{MAX_IDS, Slot, WordCache};
 use std::sync::{Arc, Mutex};
 
-/// Bytes of text after which an encoder looks at the list.
-const TEXT_BETWEEN: usize = 1 << 18;
+/// Words that an encoder learns before it looks at the list.
+const WORDS_BETWEEN: usize = 128;
 /// Words in the list, at most: 8 MiB.
 const MOST_SHARED: usize = 1 << 18;
 
@@ -32,8 +32,6 @@ struct Sharing {
     seen: usize,
     /// What is not in it yet.
     learned: Vec<Slot>,
-    /// Bytes of text since it was looked at.
-    text: usize,
 }
 
 impl Caches {
@@ -50,7 +48,6 @@ impl Caches {
             list,
             seen: 0,
             learned: Vec::new(),
-            text: 0,
         });
     }
 
@@ -68,16 +65,14 @@ impl Caches {
         }
     }
 
-    /// Tells other encoders what is new and learns from them, if it is time after so much text.
-    pub(super) fn exchange(&mut self, text: usize) {
+    /// Tells other encoders what is new and learns from them, if there is much.
+    pub(super) fn exchange(&mut self) {
         let Some(sharing) = &mut self.sharing else {
             return;
         };
-        sharing.text += text;
-        if sharing.text < TEXT_BETWEEN {
+        if sharing.learned.len() < WORDS_BETWEEN {
             return;
         }
-        sharing.text = 0;
         for word in sharing.exchange() {
             let (key, hash) = (word.key(), word.key().hash());
             if self.words.get(key, hash).is_none() {
@@ -106,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_learns_the_others_know_after_some_text() {
+    fn what_one_learns_the_others_know_after_some_words() {
         let list = Arc::new(SharedWords::default());
         let mut caches = [(); 3].map(|()| Caches::new());
         caches
@@ -114,20 +109,27 @@ mod tests {
             .for_each(|caches| caches.share(list.clone()));
         let word = |i: u32| Key::new(4, &u128::from(i).to_le_bytes()).unwrap();
         let new = |i: u32| (&b"word"[..], word(i), word(i).hash());
-        for i in 0..9 {
+        let words = 3 * WORDS_BETWEEN as u32;
+        for i in 0..words {
             caches[i as usize % 3].note(new(i), &[i, 7]);
         }
-        caches[0].exchange(TEXT_BETWEEN - 1);
+        caches.iter_mut().for_each(Caches::exchange);
         assert!(caches[0].words.get(word(1), word(1).hash()).is_none());
-        for at in [0, 1, 2, 0, 1] {
-            caches[at].exchange(TEXT_BETWEEN);
+        // Nothing is read before something is told.
+        for (i, at) in (words..).zip((0..3).flat_map(|at| [at; WORDS_BETWEEN])) {
+            caches[at].note(new(i), &[i, 7]);
+            caches[at].exchange();
         }
         for caches in &mut caches {
-            for i in 0..9 {
-                let known = caches.words.get(word(i), word(i).hash()).unwrap();
-                assert_eq!(known.ids()[..known.len()], [i, 7]);
-            }
+            let known = (0..words).filter(|i| {
+                let found = caches.words.get(word(*i), word(*i).hash());
+                let equal = |found: &Slot| found.ids()[..found.len()] == [*i, 7];
+                assert!(found.is_none_or(equal));
+                found.is_some()
+            });
+            // Some had to make room for others.
+            assert!(known.count() > words as usize * 9 / 10);
         }
-        assert_eq!(list.0.lock().unwrap().len(), 9);
+        assert_eq!(list.0.lock().unwrap().len(), 6 * WORDS_BETWEEN);
     }
 }

@@ -100,7 +100,6 @@ impl<'t> Encoder<'t> {
             self.pieces.encode(&mut batch, ids);
         }
         self.pieces.finish(&mut batch, ids);
-        self.pieces.caches.exchange(text.len());
     }
 }
 
@@ -197,6 +196,7 @@ impl PieceEncoder<'_> {
         }
         ids.extend_from_slice(&self.staged.ids[from..self.staged.len]);
         (self.staged.len, batch.waiting.len) = (0, 0);
+        self.caches.exchange();
     }
 
     /// Encodes a piece that is perhaps in a cache.
