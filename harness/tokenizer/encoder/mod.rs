@@ -6,7 +6,7 @@
 //! piece after the other, when most of those lines have come. A piece that is not known waits,
 //! with its place among the staged ids, until there are enough of them for the kernels' encoder to
 //! merge several at once, and what that gives is noted. So the caches change no id. They grow with
-//! the text, to 88 MiB at most.
+//! the text, to some 90 MiB at most.
 
 mod batch;
 mod caches;
