@@ -49,10 +49,7 @@ impl ShortTable {
     }
 
     fn grow(&mut self, slots: usize) {
-        let old = std::mem::replace(
-            &mut self.slots,
-            HugeSlice::zeros(slots).expect("memory for a table"),
-        );
+        let old = std::mem::replace(&mut self.slots, HugeSlice::zeroed(slots));
         for &[low, high, count] in old.iter() {
             if count > 0 {
                 self.slot([low, high])[2] = count;
@@ -73,7 +70,7 @@ impl ShortTable {
             return self.clear();
         }
         *self = Self::default();
-        self.slots = HugeSlice::zeros(slots).expect("memory for a table");
+        self.slots = HugeSlice::zeroed(slots);
     }
 
     /// Counts a batch of keys; there must be room.

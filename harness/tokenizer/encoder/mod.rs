@@ -86,6 +86,8 @@ impl<'t> Encoder<'t> {
     /// Appends the ids of a text; see [`Tokenizer::encode`].
     pub fn encode_into(&mut self, text: &[u8], ids: &mut Vec<u32>) {
         let mut batch = Batch::of(text);
+        // What a panic in a text before may have left.
+        self.pieces.staged.len = 0;
         if let Some(pattern) = self.pattern.known() {
             let mut pieces = pattern.pieces(text);
             while batch.fill(&mut pieces) {
