@@ -85,9 +85,7 @@ pub(super) fn pairs_from_ranks(all: Mergeable<'_>, listed: &[PairSlot]) -> Vec<P
         let made = made.filter_map(|(id, pair)| pair.map(|(l, r)| [l, r, *id, *id]));
         let known = pairs.len();
         pairs.extend(made);
-        for [left, right, rank, _] in &pairs[known..] {
-            speller.add(*left, *right, *rank);
-        }
+        speller.add(&pairs[known..]);
     }
     pairs
 }
@@ -116,20 +114,20 @@ pub(super) fn reached_by_pairs(all: Mergeable<'_>, pairs: &mut Vec<PairSlot>) ->
     let ranks = ByLength::new(&by_rank, len);
     let mut speller = Speller::new(tokens, bytes, Some(&wholes));
     let mut distinct = true;
-    let mut add = |speller: &mut Speller<'_>, rank: &u32| {
-        let [left, right, ..] = pairs[*rank as usize];
-        distinct &= speller.add(left, right, *rank);
+    let mut add = |speller: &mut Speller<'_>, ranks: &[u32]| {
+        let added: Vec<_> = ranks.iter().map(|rank| pairs[*rank as usize]).collect();
+        distinct &= speller.add(&added);
     };
     for (group, ranks) in ids.groups().zip(ranks.groups()) {
         let last = speller.last_pairs(group);
-        ranks.iter().for_each(|rank| add(&mut speller, rank));
+        add(&mut speller, ranks);
         for (id, pair) in group.iter().zip(last) {
             let rank = pair.map_or(NONE, |(left, right)| speller.rank(left, right));
             let whole = wholes.get(rank as usize);
             reached[*id as usize] = whole == Some(id) || tokens.get(*id).len() == 1;
         }
     }
-    ranks.long.iter().for_each(|rank| add(&mut speller, rank));
+    add(&mut speller, &ranks.long);
     if !distinct {
         pairs.retain(|[left, right, rank, _]| speller.rank(*left, *right) == *rank);
     }

@@ -8,7 +8,8 @@
 
 use super::lexicon::TokenBytes;
 use crate::parallel;
-use barelm_kernels::bpe::table::NONE;
+use barelm_kernels::bpe::table::{NONE, PairSlot};
+use barelm_kernels::simd::prefetch;
 use std::hash::{BuildHasher, RandomState};
 
 /// Longest token that is spelled here, in bytes: the time grows with the square.
@@ -18,6 +19,8 @@ const CHUNK: usize = 4096;
 
 /// Tokens that are spelled side by side.
 const TOGETHER: usize = 8;
+/// Pairs whose slots are asked for before they are added.
+const BATCH: usize = 16;
 
 /// What a token is made of so far.
 struct Parts {
@@ -59,17 +62,37 @@ impl<'t> Speller<'t> {
         }
     }
 
-    /// Adds a pair; one that was added before gets the higher of both ranks, and `false` comes
-    /// back.
-    pub(super) fn add(&mut self, left: u32, right: u32, rank: u32) -> bool {
-        let (rank, is_new) = self.pairs.insert(left, right, rank);
-        let token_of = |byte: u8| self.bytes[usize::from(byte)];
-        if let [l, r] = *self.tokens.get(self.whole(rank))
-            && (token_of(l), token_of(r)) == (left, right)
-        {
-            self.byte_pairs[place(l, r)] = rank;
+    /// Adds pairs that make tokens of one length, and their ranks; one that was added before gets
+    /// the higher of both ranks, and `false` comes back.
+    pub(super) fn add(&mut self, pairs: &[PairSlot]) -> bool {
+        let mut distinct = true;
+        for pairs in pairs.chunks(BATCH) {
+            for [left, right, ..] in pairs {
+                self.pairs.prefetch(*left, *right);
+            }
+            for [left, right, rank, _] in pairs {
+                distinct &= self.pairs.insert(*left, *right, *rank);
+            }
         }
-        is_new
+        if pairs
+            .first()
+            .is_some_and(|[.., whole]| self.tokens.len_of(*whole) == 2)
+        {
+            self.rank_byte_pairs(pairs);
+        }
+        distinct
+    }
+
+    /// Notes the ranks of pairs of bytes.
+    fn rank_byte_pairs(&mut self, pairs: &[PairSlot]) {
+        let token_of = |byte: u8| self.bytes[usize::from(byte)];
+        for [left, right, _, whole] in pairs {
+            if let [l, r] = *self.tokens.get(*whole)
+                && (token_of(l), token_of(r)) == (*left, *right)
+            {
+                self.byte_pairs[place(l, r)] = self.pairs.get(*left, *right);
+            }
+        }
     }
 
     /// Rank of a pair that was added, or [`NONE`].
@@ -223,8 +246,14 @@ impl PairMap {
         }
     }
 
-    /// Notes the higher of the pair's ranks; returns it, and whether the pair is new.
-    fn insert(&mut self, left: u32, right: u32, rank: u32) -> (u32, bool) {
+    /// Asks for the slot where the search for a pair begins.
+    fn prefetch(&self, left: u32, right: u32) {
+        let hash = self.hash(left, right);
+        prefetch(&self.slots[hash as usize & (self.slots.len() - 1)]);
+    }
+
+    /// Notes the higher of the pair's ranks; returns whether the pair is new.
+    fn insert(&mut self, left: u32, right: u32, rank: u32) -> bool {
         if 8 * self.len >= 7 * self.slots.len() {
             self.grow();
         }
@@ -239,7 +268,7 @@ impl PairMap {
         };
         self.slots[at] = [left, right, highest];
         self.len += usize::from(is_new);
-        (highest, is_new)
+        is_new
     }
 
     fn grow(&mut self) {

@@ -76,21 +76,26 @@ pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result
 
 fn tokens(path: &Path, content: &[u8]) -> Result<TokenBytes> {
     let mut lines = Lines {
+        content,
+        at: 0,
         blob: Vec::with_capacity(content.len() / 2),
         entries: Vec::with_capacity(content.len() / 16),
         seen: Vec::new(),
     };
-    let mut offset = 0;
-    for line in content.split_inclusive(|byte| *byte == b'\n') {
-        let added = lines.add(line.trim_ascii(), content.len());
-        added.map_err(|message| Error::data_at(path, offset, message))?;
-        offset += line.len() as u64;
+    while lines.skip_blanks() {
+        let start = lines.at as u64;
+        let added = lines.add();
+        added.map_err(|message| Error::data_at(path, start, message))?;
     }
     Ok(TokenBytes::from_unsorted(lines.blob, &lines.entries))
 }
 
-/// What the lines up to some place hold.
-struct Lines {
+/// A file that is read line by line, and what its lines hold.
+struct Lines<'c> {
+    content: &'c [u8],
+    /// What is read next.
+    at: usize,
+    /// The tokens' bytes.
     blob: Vec<u8>,
     /// Rank of each token, and where its bytes end in the blob.
     entries: Vec<(u32, u32)>,
@@ -98,15 +103,25 @@ struct Lines {
     seen: Vec<bool>,
 }
 
-impl Lines {
-    fn add(&mut self, line: &[u8], file_len: usize) -> std::result::Result<(), &'static str> {
-        if line.is_empty() {
-            return Ok(());
+impl Lines<'_> {
+    /// Goes to the next character that is no white space; `false` at the end of the file.
+    fn skip_blanks(&mut self) -> bool {
+        while self.next().is_some_and(|c| c.is_ascii_whitespace()) {
+            self.at += 1;
         }
-        let rank = self.parse(line);
+        self.at < self.content.len()
+    }
+
+    fn next(&self) -> Option<u8> {
+        self.content.get(self.at).copied()
+    }
+
+    /// Reads a line.
+    fn add(&mut self) -> std::result::Result<(), &'static str> {
+        let rank = self.token().and_then(|()| self.rank());
         let rank = rank.ok_or("not a tokenizer: this line is not base64, a space and a rank")?;
         // Ranks without tokens are rare: a rank far above the number of lines is damage.
-        if rank > file_len || self.seen.get(rank).is_some_and(|seen| *seen) {
+        if rank > self.content.len() || self.seen.get(rank).is_some_and(|seen| *seen) {
             return Err("this rank is another token's, or far too high");
         }
         self.seen.resize(self.seen.len().max(rank + 1), false);
@@ -115,23 +130,49 @@ impl Lines {
         Ok(())
     }
 
-    /// Appends the bytes of a line's token to the blob; returns its rank.
-    fn parse(&mut self, line: &[u8]) -> Option<usize> {
-        let space = line.iter().position(|byte| *byte == b' ')?;
-        let before = self.blob.len();
-        append_base64(&line[..space], &mut self.blob)?;
-        (self.blob.len() > before).then(|| number(&line[space + 1..]))?
+    /// Reads base64 (RFC 4648, with padding) and the space behind it to the end of the blob.
+    fn token(&mut self) -> Option<()> {
+        loop {
+            let group = self.content[self.at..].first_chunk::<4>()?;
+            self.at += 4;
+            if self.next() == Some(b' ') {
+                self.at += 1;
+                return self.last_group(*group);
+            }
+            self.blob.extend_from_slice(&decode(*group)?);
+        }
     }
-}
 
-/// Decimal digits alone.
-fn number(text: &[u8]) -> Option<usize> {
-    let digits = text.iter().map(|c| c.wrapping_sub(b'0'));
-    let number = digits.map(usize::from).try_fold(0_usize, |n, digit| {
-        let shifted = n.checked_mul(10)?;
-        (digit < 10).then(|| shifted.checked_add(digit))?
-    });
-    number.filter(|_| !text.is_empty())
+    /// Decodes a group that padding may end.
+    fn last_group(&mut self, mut group: [u8; 4]) -> Option<()> {
+        let padding = group.iter().rev().take_while(|c| **c == b'=').count();
+        if padding > 2 {
+            return None;
+        }
+        group[4 - padding..].fill(b'A');
+        self.blob.extend_from_slice(&decode(group)?[..3 - padding]);
+        Some(())
+    }
+
+    /// Reads decimal digits, which end the line.
+    fn rank(&mut self) -> Option<usize> {
+        let start = self.at;
+        let mut rank = 0_usize;
+        while let Some(digit @ b'0'..=b'9') = self.next() {
+            rank = rank
+                .checked_mul(10)?
+                .checked_add(usize::from(digit - b'0'))?;
+            self.at += 1;
+        }
+        let is_number = self.at > start;
+        while self
+            .next()
+            .is_some_and(|c| c.is_ascii_whitespace() && c != b'\n')
+        {
+            self.at += 1;
+        }
+        (is_number && matches!(self.next(), None | Some(b'\n'))).then_some(rank)
+    }
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -146,23 +187,6 @@ const DIGITS: [u8; 256] = {
     digits
 };
 const NO_DIGIT: u8 = 0xff;
-
-/// Decodes base64 (RFC 4648, with padding) to the end of `bytes`.
-fn append_base64(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
-    let (groups, rest) = text.as_chunks::<4>();
-    let (last, whole) = groups.split_last()?;
-    for group in whole {
-        bytes.extend_from_slice(&decode(*group)?);
-    }
-    let padding = last.iter().rev().take_while(|c| **c == b'=').count();
-    if padding > 2 || !rest.is_empty() {
-        return None;
-    }
-    let mut last = *last;
-    last[4 - padding..].fill(b'A');
-    bytes.extend_from_slice(&decode(last)?[..3 - padding]);
-    Some(())
-}
 
 fn decode(group: [u8; 4]) -> Option<[u8; 3]> {
     let [a, b, c, d] = group.map(|c| DIGITS[usize::from(c)]);
@@ -199,8 +223,9 @@ mod tests {
     #[test]
     fn base64_is_decoded_and_nonsense_is_not() {
         let base64 = |text: &[u8]| {
-            let mut bytes = Vec::new();
-            append_base64(text, &mut bytes).map(|()| bytes)
+            let line = [text, b" 0\n"].concat();
+            let tokens = tokens(Path::new("x.tiktoken"), &line).ok()?;
+            Some(tokens.get(0).to_vec())
         };
         assert_eq!(base64(b"aGVsbG8="), Some(b"hello".to_vec()));
         assert_eq!(base64(b"IA=="), Some(b" ".to_vec()));
@@ -210,7 +235,15 @@ mod tests {
             let text = line.strip_suffix(b" 7\n").unwrap();
             assert_eq!(base64(text), Some(token.to_vec()));
         }
-        for bad in [&b"a"[..], b"a===", b"IA==IA==", b"a b=", b"===="] {
+        for bad in [
+            &b""[..],
+            b"a",
+            b"a===",
+            b"IA==IA==",
+            b"a b=",
+            b"====",
+            b"IA== ",
+        ] {
             assert_eq!(base64(bad), None, "{bad:?}");
         }
     }
