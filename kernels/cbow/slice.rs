@@ -165,6 +165,9 @@ fn check(
     let fits = width.is_multiple_of(LANES)
         && (1..=MAX_GROUPS).contains(&(width / LANES))
         && (thetas.cols() == width || thetas.rows() == 0)
+        && [vectors, thetas]
+            .iter()
+            .all(|rows| rows.stride() == rows.cols())
         && x.len() == batch.len() * width
         && batch.is_within(vectors.rows(), thetas.rows());
     if fits { Ok(()) } else { Err(ShapeError) }
@@ -194,19 +197,25 @@ impl Kernel for Forward<'_> {
 impl Forward<'_> {
     #[inline(always)]
     fn groups<S: Simd, const G: usize>(self, simd: S) {
-        let Slice { vectors, thetas } = self.slice;
+        let (vectors, thetas) = (rows(self.slice.vectors), rows(self.slice.thetas));
         let scores_len = self.batch.scores_len().min(self.partials.len());
         let (scores, squares) = self.partials.split_at_mut(scores_len);
         let mut scores = scores.iter_mut();
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
+        let ahead = self
+            .batch
+            .windows()
+            .skip(AHEAD)
+            .chain(core::iter::repeat((&[][..], &[][..])));
         let outputs = x_rows.iter_mut().zip(squares);
-        for (b, ((context, nodes), (x_row, square))) in
-            self.batch.windows().zip(outputs).enumerate()
+        for (((context, nodes), (x_row, square)), (next_context, next_nodes)) in
+            self.batch.windows().zip(outputs).zip(ahead)
         {
-            prefetch::<S, G>(simd, self.slice, self.batch.window(b + AHEAD));
+            prefetch::<S, G>(simd, vectors, next_context);
+            prefetch::<S, G>(simd, thetas, next_nodes);
             let mut x = [simd.splat(0.0); G];
             for token in context {
-                if let Some(row) = groups::<G>(vectors.row(*token as usize)) {
+                if let Some(row) = vectors.get(*token as usize) {
                     for (x, row) in x.iter_mut().zip(row) {
                         *x = simd.add(*x, simd.load(row));
                     }
@@ -219,7 +228,7 @@ impl Forward<'_> {
             }
             *square = dot(simd, x_row, &x);
             for (node, score) in nodes.iter().zip(&mut scores) {
-                if let Some(theta) = groups::<G>(thetas.row(*node as usize)) {
+                if let Some(theta) = thetas.get(*node as usize) {
                     *score = dot(simd, theta, &x);
                 }
             }
@@ -229,18 +238,10 @@ impl Forward<'_> {
 
 /// Asks for the rows of a window, while those of the ones before are worked on.
 #[inline(always)]
-fn prefetch<S: Simd, const G: usize>(
-    simd: S,
-    slice: Slice<'_>,
-    (context, nodes): (&[u32], &[u32]),
-) {
-    let vectors = context
-        .iter()
-        .map(|token| slice.vectors.row(*token as usize));
-    let thetas = nodes.iter().map(|node| slice.thetas.row(*node as usize));
-    for row in vectors.chain(thetas) {
-        if let Some(lines) = groups::<G>(row) {
-            for line in lines {
+fn prefetch<S: Simd, const G: usize>(simd: S, rows: &[[[f32; LANES]; G]], list: &[u32]) {
+    for i in list {
+        if let Some(row) = rows.get(*i as usize) {
+            for line in row {
                 simd.prefetch(line);
             }
         }
@@ -275,50 +276,101 @@ impl Update<'_> {
             mut vectors,
             mut thetas,
         } = self.slice;
-        let mut steps = self.steps.iter();
+        let (vectors, thetas) = (rows_mut(vectors.data_mut()), rows_mut(thetas.data_mut()));
+        let mut steps = self.steps;
         let (x_rows, _) = self.x.as_chunks::<LANES>().0.as_chunks::<G>();
         for ((context, nodes), x_row) in self.batch.windows().zip(x_rows) {
-            let (mut x, mut e) = ([simd.splat(0.0); G], [simd.splat(0.0); G]);
-            for (x, row) in x.iter_mut().zip(x_row) {
+            let (own, rest) = steps.split_at_checked(nodes.len()).unwrap_or_default();
+            steps = rest;
+            let (_, share) = self.projection.factors(context.len());
+            let window = Window {
+                context,
+                nodes,
+                x: x_row,
+                steps: own,
+                share,
+            };
+            if G == 4 && S::REGISTERS < 4 * G {
+                window.update::<S, 2>(simd, 0, vectors, thetas);
+                window.update::<S, 2>(simd, 1, vectors, thetas);
+            } else {
+                window.update::<S, G>(simd, 0, vectors, thetas);
+            }
+        }
+    }
+}
+
+/// A window, and what each of its nodes is to move by.
+struct Window<'a, const G: usize> {
+    context: &'a [u32],
+    nodes: &'a [u32],
+    x: &'a [[f32; LANES]; G],
+    steps: &'a [f32],
+    share: f32,
+}
+
+impl<const G: usize> Window<'_, G> {
+    /// Updates the `at`th `T` groups of its rows: as many as registers hold `x` and `e` of.
+    #[inline(always)]
+    fn update<S: Simd, const T: usize>(
+        &self,
+        simd: S,
+        at: usize,
+        vectors: &mut [[[f32; LANES]; G]],
+        thetas: &mut [[[f32; LANES]; G]],
+    ) {
+        let (mut x, mut e) = ([simd.splat(0.0); T], [simd.splat(0.0); T]);
+        if let Some(row) = self.x.as_chunks::<T>().0.get(at) {
+            for (x, row) in x.iter_mut().zip(row) {
                 *x = simd.load(row);
             }
-            for (node, step) in nodes.iter().zip(&mut steps) {
-                let step = simd.splat(*step);
-                if let Some(theta) = groups_mut::<G>(thetas.row_mut(*node as usize)) {
-                    for ((theta, x), e) in theta.iter_mut().zip(&x).zip(&mut e) {
-                        let old = simd.load(theta);
-                        *e = simd.mul_add(step, old, *e);
-                        simd.store(simd.mul_add(step, *x, old), theta);
-                    }
+        }
+        for (node, step) in self.nodes.iter().zip(self.steps) {
+            let step = simd.splat(*step);
+            if let Some(theta) = part_of::<G, T>(thetas, *node, at) {
+                for ((theta, x), e) in theta.iter_mut().zip(&x).zip(&mut e) {
+                    let old = simd.load(theta);
+                    *e = simd.mul_add(step, old, *e);
+                    simd.store(simd.mul_add(step, *x, old), theta);
                 }
             }
-            let (_, share) = self.projection.factors(context.len());
-            for e in &mut e {
-                *e = simd.mul(*e, simd.splat(share));
-            }
-            for token in context {
-                if let Some(row) = groups_mut::<G>(vectors.row_mut(*token as usize)) {
-                    for (row, e) in row.iter_mut().zip(&e) {
-                        simd.store(simd.add(simd.load(row), *e), row);
-                    }
+        }
+        for e in &mut e {
+            *e = simd.mul(*e, simd.splat(self.share));
+        }
+        for token in self.context {
+            if let Some(row) = part_of::<G, T>(vectors, *token, at) {
+                for (row, e) in row.iter_mut().zip(&e) {
+                    simd.store(simd.add(simd.load(row), *e), row);
                 }
             }
         }
     }
 }
 
+/// The `at`th `T` groups of a row.
+#[inline(always)]
+fn part_of<const G: usize, const T: usize>(
+    rows: &mut [[[f32; LANES]; G]],
+    row: u32,
+    at: usize,
+) -> Option<&mut [[f32; LANES]; T]> {
+    let row = rows.get_mut(row as usize)?;
+    row.as_chunks_mut::<T>().0.get_mut(at)
+}
+
 // Loops instead of `map` over arrays: a closure that the compiler chooses not to inline is compiled
 // without the backend's instructions, and costs a hundred times as much.
 
-/// A row of `G` groups; the checks rule out that it is shorter.
+/// All rows, of `G` groups each; the checks rule out other widths and gaps.
 #[inline(always)]
-fn groups<const G: usize>(row: &[f32]) -> Option<&[[f32; LANES]; G]> {
-    row.as_chunks::<LANES>().0.first_chunk::<G>()
+fn rows<const G: usize>(matrix: MatRef<'_>) -> &[[[f32; LANES]; G]] {
+    matrix.data().as_chunks().0.as_chunks().0
 }
 
 #[inline(always)]
-fn groups_mut<const G: usize>(row: &mut [f32]) -> Option<&mut [[f32; LANES]; G]> {
-    row.as_chunks_mut::<LANES>().0.first_chunk_mut::<G>()
+fn rows_mut<const G: usize>(elements: &mut [f32]) -> &mut [[[f32; LANES]; G]] {
+    elements.as_chunks_mut().0.as_chunks_mut().0
 }
 
 /// The dot product, in the order of [`crate::blas1::dot`].
