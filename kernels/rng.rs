@@ -34,6 +34,23 @@ impl Rng {
         Self { state, stream }
     }
 
+    /// What the numbers to come depend on, for [`Rng::from_state`].
+    pub const fn state(&self) -> [u64; 2] {
+        [self.state, self.stream]
+    }
+
+    /// A generator that goes on where another one was.
+    ///
+    /// ```
+    /// use barelm_kernels::rng::Rng;
+    /// let mut a = Rng::new(42);
+    /// a.next_u32();
+    /// assert_eq!(Rng::from_state(a.state()).next_u32(), a.next_u32());
+    /// ```
+    pub const fn from_state([state, stream]: [u64; 2]) -> Self {
+        Self { state, stream }
+    }
+
     /// 32 uniform bits.
     #[inline]
     pub const fn next_u32(&mut self) -> u32 {

@@ -1,6 +1,7 @@
 //! `barelm vectors` as a user runs it.
 
-use crate::support::{Workplace, succeed};
+use crate::support::{Workplace, barelm, refuse, succeed};
+use std::time::Duration;
 
 fn trained(place: &Workplace, name: &str, threads: &str) -> String {
     let out = place.arg(name);
@@ -89,4 +90,85 @@ fn neighbours_analogies_and_evaluation_read_what_training_wrote() {
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["result"]["total"]["asked"], 2);
     assert_eq!(report["result"]["total"]["out_of_vocabulary"], 1);
+}
+
+/// Arguments of a training that takes some seconds, with checkpoints in the folder `at`.
+fn long_training<'a>(text: &'a str, out: &'a str, at: &'a str) -> Vec<&'a str> {
+    let job = [
+        "vectors",
+        "train",
+        "--dim",
+        "100",
+        "--sample",
+        "0",
+        "--min-count",
+        "1",
+    ];
+    let checkpoints = [
+        "--checkpoint-minutes",
+        "0.001",
+        "--resume",
+        "--checkpoint",
+        at,
+    ];
+    [&job[..], &checkpoints, &["-o", out, text]].concat()
+}
+
+#[test]
+fn a_training_killed_twenty_times_ends_with_the_vectors_of_an_undisturbed_one() {
+    let place = Workplace::new();
+    let text = place.stories("1500K");
+    let (want, got) = (place.arg("want.bin"), place.arg("got.bin"));
+    succeed(&long_training(&text, &want, &place.arg("undisturbed")));
+    let at = place.arg("killed");
+    let mut kills = 0;
+    for i in 0..20u64 {
+        let threads = (1 + i % 3).to_string();
+        let mut arguments = long_training(&text, &got, &at);
+        arguments.extend(["--threads", &threads]);
+        let mut training = barelm(&arguments).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(100 + 37 * i % 250));
+        kills += u32::from(training.try_wait().unwrap().is_none());
+        training.kill().unwrap();
+        training.wait().unwrap();
+    }
+    assert!(kills > 0, "this machine is faster than the test thinks");
+    succeed(&long_training(&text, &got, &at));
+    assert!(std::fs::read(want).unwrap() == std::fs::read(got).unwrap());
+}
+
+#[test]
+fn senseless_trainings_are_refused_by_the_setting_to_change() {
+    let place = Workplace::new();
+    let text = place.write("text.txt", &b"some words and other words\n".repeat(20));
+    let out = place.arg("vectors.bin");
+    let refused = |more: &[&str], words: &str| {
+        let job = ["vectors", "train", "-o", &out, &text];
+        refuse(&[&job[..], more].concat(), 2, words);
+    };
+    refused(&["--memory", "1K"], "--dim");
+    refused(&["--loss", "ns", "--negatives", "0"], "negative samples");
+    refused(&["--hold-out", "0.9"], "held out");
+    refused(&["--resume"], "--checkpoint");
+    refused(
+        &["--checkpoint", &place.arg("c"), "--checkpoint-minutes=-1"],
+        "no time",
+    );
+    assert!(!place.path("vectors.bin").exists());
+}
+
+#[test]
+fn vectors_of_another_dimension_are_no_start() {
+    let place = Workplace::new();
+    let vectors = trained(&place, "vectors.bin", "1");
+    let (text, out) = (place.arg("stories.txt"), place.arg("more.bin"));
+    let job = [
+        "vectors", "train", "--epochs", "1", "--init", &vectors, "-o", &out,
+    ];
+    refuse(
+        &[&job[..], &["--dim", "60", &text]].concat(),
+        2,
+        "--dim 100",
+    );
+    succeed(&[&job[..], &["--dim", "100", &text]].concat());
 }

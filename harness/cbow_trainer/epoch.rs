@@ -1,18 +1,21 @@
-//! One pass over the text, on several threads that own different slices.
+//! A pass over the text, on several threads that own different slices.
 //!
 //! Every thread runs through the same windows and computes the same steps from the sum of all
 //! partial scores; it differs from the others only in the slices that it reads and changes. The
 //! first thread also reports.
 
-use super::exchange::Exchange;
+use super::CbowOptions;
+use super::batch::Batch;
+use super::exchange::{Exchange, Wish};
 use super::parameters::ParameterSlice;
-use super::windows::{Batch, Windows};
-use super::{CbowOptions, EpochReport};
+use super::windows::{Place, Windows};
 use crate::kernels::cbow::{activate, damp, damp_workspace_len, forward_slice, update_slice};
+use crate::kernels::mat::MatMut;
+use crate::kernels::softmax::cross_entropy_in_place;
 use crate::progress::Progress;
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::f64::consts::LN_2;
-use std::time::Instant;
 
 /// Tokens between two reports of progress.
 const REPORT_EVERY: u64 = 20_000;
@@ -36,28 +39,48 @@ impl Schedule {
 }
 
 /// Sums over the windows so far.
-#[derive(Clone, Copy, Default)]
-struct Totals {
-    tokens: u64,
-    windows: u64,
-    loss: f64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Totals {
+    pub(super) tokens: u64,
+    pub(super) windows: u64,
+    pub(super) loss: f64,
 }
 
-/// Trains one epoch.
+impl Totals {
+    /// Mean loss of a window, in nats.
+    pub(super) fn mean(&self) -> f64 {
+        self.loss / self.windows.max(1) as f64
+    }
+}
+
+/// What a pass does, and how far it is.
+pub(super) struct Pass<'a> {
+    pub(super) windows: Windows<'a>,
+    pub(super) totals: Totals,
+    /// How fast to learn; without it nothing changes, and the loss alone is measured.
+    pub(super) schedule: Option<Schedule>,
+    pub(super) options: &'a CbowOptions,
+}
+
+/// Where a pass ended.
+pub(super) struct Passed {
+    pub(super) place: Place,
+    pub(super) totals: Totals,
+    pub(super) is_done: bool,
+}
+
+/// Runs a pass to its end, or until `report`, which sees the totals after each batch and at the
+/// end, wishes to pause.
 ///
 /// # Errors
-/// [`Error::Failed`] when the loss rises above `highest_loss`, or those of [`Progress::advance`].
+/// Those of `report`.
 pub(super) fn run(
     mut parameters: &mut [ParameterSlice],
-    windows: &Windows<'_>,
-    schedule: Schedule,
-    options: &CbowOptions,
-    highest_loss: f64,
-    progress: &Progress,
-) -> Result<EpochReport> {
-    let start = Instant::now();
+    pass: &Pass<'_>,
+    report: impl FnMut(&Totals, bool) -> Result<Wish>,
+) -> Result<Passed> {
     let slices = parameters.len();
-    let threads = options.threads.clamp(1, slices.max(1));
+    let threads = pass.options.threads.clamp(1, slices.max(1));
     let exchange = Exchange::new(slices, threads);
     let mut workers = Vec::with_capacity(threads);
     for thread in 0..threads {
@@ -68,44 +91,36 @@ pub(super) fn run(
         workers.push(Worker {
             x: own.iter().map(|_| Vec::new()).collect(),
             workspace: [0.0; damp_workspace_len()],
+            losses: Vec::new(),
             slices: own,
             first,
             exchange: &exchange,
-            windows: windows.clone(),
-            schedule,
-            options,
+            windows: pass.windows.clone(),
+            pass,
         });
     }
-    let totals = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let mut workers = workers.into_iter();
         let reporter = workers.next().expect("there is at least one thread");
         for worker in workers {
-            scope.spawn(move || worker.run(|_, _| Ok(())));
+            scope.spawn(move || worker.run(|_, _| Ok(Wish::GoOn)));
         }
-        reporter.run(report_to(progress, highest_loss))
-    })?;
-    Ok(epoch_report(totals, start.elapsed().as_secs_f64()))
-}
-
-fn epoch_report(totals: Totals, seconds: f64) -> EpochReport {
-    let loss = totals.loss / totals.windows.max(1) as f64;
-    EpochReport {
-        tokens: totals.tokens,
-        windows: totals.windows,
-        loss_nats: loss,
-        loss_bits: loss / LN_2,
-        seconds,
-        tokens_per_second: totals.tokens as f64 / seconds.max(1e-9),
-    }
+        reporter.run(report)
+    })
 }
 
 /// Reports the mean loss of the windows since the report before, and refuses to go on when it is
 /// no number, or one that only vectors that grow without end can give.
-fn report_to(progress: &Progress, highest_loss: f64) -> impl FnMut(&Totals, bool) -> Result<()> {
-    let mut last = Totals::default();
+pub(super) fn report_to<'p>(
+    progress: &'p Progress,
+    before: Totals,
+    highest_loss: f64,
+    mut pause: impl FnMut() -> bool + 'p,
+) -> impl FnMut(&Totals, bool) -> Result<Wish> + 'p {
+    let mut last = before;
     move |now, end| {
         if now.tokens - last.tokens < REPORT_EVERY && !end {
-            return Ok(());
+            return Ok(Wish::GoOn);
         }
         let loss = (now.loss - last.loss) / (now.windows - last.windows).max(1) as f64;
         if loss.is_nan() || loss > highest_loss {
@@ -120,7 +135,7 @@ fn report_to(progress: &Progress, highest_loss: f64) -> impl FnMut(&Totals, bool
         ));
         progress.advance(now.tokens - last.tokens)?;
         last = *now;
-        Ok(())
+        Ok(if pause() { Wish::Pause } else { Wish::GoOn })
     }
 }
 
@@ -130,61 +145,97 @@ struct Worker<'a> {
     first: usize,
     x: Vec<Vec<f32>>,
     workspace: [f32; damp_workspace_len()],
+    losses: Vec<f32>,
     exchange: &'a Exchange,
     windows: Windows<'a>,
-    schedule: Schedule,
-    options: &'a CbowOptions,
+    pass: &'a Pass<'a>,
 }
 
 impl Worker<'_> {
-    /// All batches; `report` sees the totals after each and at the end, and can stop all threads.
-    fn run(mut self, mut report: impl FnMut(&Totals, bool) -> Result<()>) -> Result<Totals> {
+    /// All batches.
+    fn run(mut self, mut report: impl FnMut(&Totals, bool) -> Result<Wish>) -> Result<Passed> {
         let _guard = self.exchange.guard();
-        let (mut totals, mut batch, mut sums) = (Totals::default(), Batch::default(), vec![]);
+        let (mut batch, mut sums) = (Batch::default(), vec![]);
+        let (mut totals, mut is_done) = (self.pass.totals, false);
         for round in 0.. {
             self.windows.next_batch(&mut batch);
             if batch.len() == 0 {
+                is_done = true;
+                report(&totals, true)?;
                 break;
             }
             self.forward(&batch, round);
             let reported = report(&totals, false);
-            if self.exchange.meet(round, reported.is_err()) {
-                return reported.map(|()| totals);
+            let wish = *reported.as_ref().unwrap_or(&Wish::Stop);
+            let wish = self.exchange.meet(round, wish);
+            if wish == Wish::Stop {
+                reported?;
+                break;
             }
             self.exchange.sum_into(round, &mut sums);
             totals.loss += self.update(&batch, &mut sums);
             totals.windows += batch.len() as u64;
             totals.tokens = self.windows.tokens_read();
+            if wish == Wish::Pause {
+                break;
+            }
         }
-        report(&totals, true)?;
-        Ok(totals)
+        let place = self.windows.into_place();
+        #[rustfmt::skip]
+        let passed = Passed { place, totals, is_done };
+        Ok(passed)
     }
 
     /// Partial sums of this thread's slices, into the exchange.
     fn forward(&mut self, batch: &Batch, round: usize) {
+        let (view, projection) = (batch.view(), self.pass.options.projection);
         for (i, (slice, x)) in self.slices.iter().zip(&mut self.x).enumerate() {
             let mut partials = self.exchange.partial(round, self.first + i);
             x.resize(batch.len() * slice.width(), 0.0);
-            partials.resize(batch.view().partials_len(), 0.0);
-            let projection = self.options.projection;
-            forward_slice(slice.view(), batch.view(), projection, x, &mut partials)
-                .expect("tokens and nodes come from the vocabulary");
+            partials.resize(view.partials_len(), 0.0);
+            forward_slice(slice.view(), view, projection, x, &mut partials)
+                .expect("tokens and rows come from the vocabulary");
         }
     }
 
     /// Turns the sums into steps, and takes them on this thread's slices; returns the loss.
     fn update(&mut self, batch: &Batch, sums: &mut [f32]) -> f64 {
-        let rate = self.schedule.rate(self.windows.tokens_read());
+        let schedule = self.pass.schedule;
+        let rate = schedule.map_or(0.0, |s| s.rate(self.windows.tokens_read()));
         let view = batch.view();
         let (steps, squares) = sums.split_at_mut(view.scores_len());
-        let loss = activate(steps, batch.signs(), rate, self.options.sigmoid)
-            .expect("there is a sign for every score");
+        let loss = self.activate(batch, steps, rate);
+        if schedule.is_none() {
+            return loss;
+        }
         damp(steps, view, squares, rate, &mut self.workspace)
             .expect("there is a square for every window");
         for (slice, x) in self.slices.iter_mut().zip(&self.x) {
-            update_slice(slice.view_mut(), view, self.options.projection, x, steps)
-                .expect("`forward` was given the same shapes");
+            update_slice(
+                slice.view_mut(),
+                view,
+                self.pass.options.projection,
+                x,
+                steps,
+            )
+            .expect("`forward` was given the same shapes");
         }
         loss
+    }
+
+    /// Turns scores into steps; returns the loss.
+    fn activate(&mut self, batch: &Batch, scores: &mut [f32], rate: f32) -> f64 {
+        if !batch.signs().is_empty() {
+            let sigmoid = self.pass.options.sigmoid;
+            return activate(scores, batch.signs(), rate, sigmoid)
+                .expect("there is a sign for every score");
+        }
+        let targets = batch.targets();
+        self.losses.resize(targets.len(), 0.0);
+        let rows = scores.len() / targets.len().max(1);
+        let scores = MatMut::new(scores, targets.len(), rows).expect("all rows for each window");
+        cross_entropy_in_place(scores, targets, -rate, &mut self.losses)
+            .expect("targets come from the vocabulary");
+        self.losses.iter().map(|loss| f64::from(*loss)).sum()
     }
 }

@@ -5,7 +5,7 @@
 //! So no lock is ever waited for; they only prove to the compiler that nothing is read and written
 //! at once.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// How often a waiting thread looks, for some hundred microseconds, before it sleeps. On a machine
@@ -63,11 +63,22 @@ impl Barrier {
     }
 }
 
+/// What a thread wishes to happen after a round; the gravest wish of all counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wish {
+    /// The next round.
+    GoOn,
+    /// An end after this round.
+    Pause,
+    /// An end at once.
+    Stop,
+}
+
 /// Partial scores of every slice, for the current round and the next.
 pub(super) struct Exchange {
     barrier: Barrier,
     partials: [Vec<RwLock<Vec<f32>>>; 2],
-    stop: [AtomicBool; 2],
+    wishes: [AtomicU8; 2],
 }
 
 impl Exchange {
@@ -79,7 +90,7 @@ impl Exchange {
                 ..Barrier::default()
             },
             partials: [buffers(), buffers()],
-            stop: Default::default(),
+            wishes: Default::default(),
         }
     }
 
@@ -89,14 +100,18 @@ impl Exchange {
         buffer.write().expect("a panic would have ended this round")
     }
 
-    /// Waits for all threads. True if one of them asked in this round for an end.
-    pub(super) fn meet(&self, round: usize, stop: bool) -> bool {
-        let flag = &self.stop[round % 2];
-        if stop {
-            flag.store(true, Ordering::Relaxed);
+    /// Waits for all threads; returns the gravest of their wishes.
+    pub(super) fn meet(&self, round: usize, wish: Wish) -> Wish {
+        let gravest = &self.wishes[round % 2];
+        if wish != Wish::GoOn {
+            gravest.fetch_max(wish as u8, Ordering::Relaxed);
         }
         self.barrier.wait();
-        flag.load(Ordering::Relaxed)
+        match gravest.load(Ordering::Relaxed) {
+            0 => Wish::GoOn,
+            1 => Wish::Pause,
+            _ => Wish::Stop,
+        }
     }
 
     /// Adds the partial scores of all slices, in their order.
@@ -146,11 +161,15 @@ mod tests {
             let mut sums = Vec::new();
             for round in 0.. {
                 *exchange.partial(round, slice) = vec![slice as f32, round as f32];
-                let stop = exchange.meet(round, slice == 1 && round == 1000);
+                let wish = match (slice, round) {
+                    (1, 1000) => Wish::Pause,
+                    _ => Wish::GoOn,
+                };
+                let end = exchange.meet(round, wish) == Wish::Pause;
                 let mut scores = Vec::new();
                 exchange.sum_into(round, &mut scores);
                 sums.push(scores);
-                if stop {
+                if end {
                     break;
                 }
             }
@@ -173,7 +192,7 @@ mod tests {
     fn a_panic_reaches_the_threads_that_wait() {
         let exchange = Exchange::new(1, 2);
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| exchange.meet(0, false));
+            let waiting = scope.spawn(|| exchange.meet(0, Wish::GoOn));
             let panicking = scope.spawn(|| {
                 let _guard = exchange.guard();
                 panic!("on purpose");

@@ -1,4 +1,4 @@
-//! Trains word vectors: CBOW with hierarchical softmax.
+//! Trains word vectors: CBOW or skip-gram, with hierarchical softmax, negative samples or a softmax.
 //!
 //! ```text
 //! words or tokens -> ids on disk, mapped -> windows (subsampled) -> batches of 64
@@ -12,33 +12,38 @@
 //! of a batch that share a node of the tree are kept from overshooting together; see
 //! [`damp`](crate::kernels::cbow::damp).
 //!
+//! **Survives.** Between two batches all that training depends on is the parameters, a place in the
+//! text, and some sums: [`Checkpoints`] write it, and training goes on to the same bits.
+//!
 //! Sources: T. Mikolov et al., "Efficient estimation of word representations in vector space",
-//! 2013; word2vec.c, for the defaults, the subsampling and the fall of the learning rate.
+//! 2013; "Distributed representations of words and
+//! phrases and their compositionality", 2013; word2vec.c, for the defaults, the subsampling and the fall of the learning rate.
 
+mod batch;
+mod checkpoint;
 mod epoch;
 mod exchange;
+mod memory;
+mod objective;
 mod options;
 mod parameters;
+mod training;
 mod tree;
 mod windows;
 mod words;
 
-pub use options::{CbowOptions, MAX_DIM, MAX_WINDOW};
+pub use checkpoint::Checkpoints;
+pub use objective::MAX_SOFTMAX_VOCAB;
+pub use options::{Architecture, CbowOptions, Loss, MAX_DIM, MAX_NEGATIVES, MAX_WINDOW};
+pub use training::Training;
 pub use tree::HuffmanTree;
 pub use words::WordStream;
 
+use crate::Result;
 use crate::corpus::Corpus;
 use crate::embeddings::Embeddings;
-use crate::progress::Progress;
 use crate::token_stream::Ids;
-use crate::{Error, Result};
-use epoch::Schedule;
-use serde::Serialize;
-use std::f64::consts::LN_2;
-use windows::Windows;
-
-/// A loss this many times that of untrained vectors is no learning any more.
-const DIVERGED: f64 = 4.0;
+use serde::{Deserialize, Serialize};
 
 /// A text to train on.
 #[derive(Clone, Copy, Debug)]
@@ -50,17 +55,20 @@ pub struct TokenSource<'a> {
 }
 
 /// How one pass over the text went.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochReport {
     /// Tokens read, those that subsampling left out included.
     pub tokens: u64,
     /// Windows trained on.
     pub windows: u64,
-    /// Mean of `-log p(target | context)` over the windows, each before its own step, in nats.
+    /// Mean [`Loss`] of the windows, each before its own step, in nats. For the two softmaxes it is
+    /// `-log p(target | context)`.
     pub loss_nats: f64,
     /// The same in bits.
     pub loss_bits: f64,
-    /// Time it took.
+    /// Mean loss of the windows of the text that is held out, after the epoch, in nats.
+    pub held_out_nats: Option<f64>,
+    /// Time it took, that of measuring left out.
     pub seconds: f64,
     /// Speed as word2vec.c counts it.
     pub tokens_per_second: f64,
@@ -71,10 +79,11 @@ pub struct EpochReport {
 pub struct Trained {
     /// A vector a token.
     pub embeddings: Embeddings,
-    /// A vector an inner node of the tree, `V - 1` rows.
+    /// The output table, word2vec.c's `syn1` or `syn1neg`: a row an inner node of the tree, else a
+    /// row a token.
     pub thetas: Vec<f32>,
-    /// The tree.
-    pub tree: HuffmanTree,
+    /// The tree, for hierarchical softmax.
+    pub tree: Option<HuffmanTree>,
     /// One report an epoch.
     pub epochs: Vec<EpochReport>,
 }
@@ -103,63 +112,16 @@ pub fn train_words(corpus: &Corpus, options: &CbowOptions) -> Result<Trained> {
     train(stream.source(), words, options)
 }
 
-/// Trains vectors of the tokens of a source, whose spellings are `words`.
+/// Trains vectors of the tokens of a source, whose spellings are `words`; [`Training`] can more.
 ///
 /// # Errors
-/// [`Error::Usage`] for senseless options, [`Error::Failed`] when training overflows or the
-/// vocabulary has fewer than two tokens, [`Error::Interrupted`].
+/// Those of [`Training::run`].
 pub fn train(
     source: TokenSource<'_>,
     words: Vec<Vec<u8>>,
     options: &CbowOptions,
 ) -> Result<Trained> {
-    options.validate()?;
-    let vocab_size = source.counts.len();
-    if vocab_size < 2 || words.len() != vocab_size {
-        let message = format!("{vocab_size} tokens with {} spellings", words.len());
-        return Err(Error::Failed(format!("cannot train vectors of {message}")));
-    }
-    let tree = HuffmanTree::from_counts(source.counts)?;
-    let keep = windows::keep_chances(source.counts, options.sample);
-    // Untrained, every decision of a path costs one bit.
-    let untrained = tree.view().expected_code_len(source.counts).unwrap_or(0.0) * LN_2;
-    let highest_loss = DIVERGED * untrained.max(1.0);
-    let mut parameters = parameters::initial(vocab_size, options.dim, options.seed)?;
-    let tokens: u64 = source.counts.iter().sum();
-    let total = tokens * options.epochs as u64;
-    let progress = Progress::new("Training vectors", total, "words");
-    let mut epochs = Vec::with_capacity(options.epochs);
-    for epoch in 0..options.epochs {
-        let windows = Windows::new(source.ids, tree.view(), &keep, options, epoch);
-        let schedule = Schedule {
-            start: options.alpha,
-            floor: options.alpha_floor,
-            tokens_before: tokens * epoch as u64,
-            tokens_total: total,
-        };
-        let report = epoch::run(
-            &mut parameters,
-            &windows,
-            schedule,
-            options,
-            highest_loss,
-            &progress,
-        )?;
-        epochs.push(report);
-    }
-    progress.finish();
-    let (data, thetas) = parameters::gather(parameters, options.dim);
-    let embeddings = Embeddings {
-        words,
-        dim: options.dim,
-        data,
-    };
-    Ok(Trained {
-        embeddings,
-        thetas,
-        tree,
-        epochs,
-    })
+    Training::new(source, words, options).run()
 }
 
 #[cfg(test)]

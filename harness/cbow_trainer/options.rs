@@ -3,15 +3,48 @@
 use crate::kernels::cbow::Projection;
 use crate::kernels::sigmoid::SigmoidMethod;
 use crate::{Error, Result, parallel};
+use serde::{Deserialize, Serialize};
 
 /// Largest dimension of a vector.
 pub const MAX_DIM: usize = 4096;
+/// Most negative samples of a window: with the target, as many as a code has bits.
+pub const MAX_NEGATIVES: usize = 63;
 /// Largest window, to each side.
 pub const MAX_WINDOW: usize = 1000;
+
+/// What is predicted from what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Architecture {
+    /// A token from its whole context, by the mean or the sum of the context's vectors.
+    #[default]
+    Cbow,
+    /// A token from each word of its context alone.
+    SkipGram,
+}
+
+/// What is minimised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loss {
+    /// `-log p(target | context)`, `p` being the product of the decisions along the target's path
+    /// in a Huffman tree.
+    #[default]
+    HierarchicalSoftmax,
+    /// `-log s(z_target) - sum log s(-z)` over as many drawn tokens: no likelihood, but cheap.
+    NegativeSampling {
+        /// Tokens drawn a window, with chances in proportion to `count^0.75`.
+        negatives: usize,
+    },
+    /// `-log p(target | context)` by a softmax over all tokens: exact, and slow.
+    Softmax,
+}
 
 /// How to train word vectors. The defaults are word2vec.c's.
 #[derive(Clone, Debug)]
 pub struct CbowOptions {
+    /// What is predicted from what.
+    pub architecture: Architecture,
+    /// What is minimised.
+    pub loss: Loss,
     /// Elements of a vector.
     pub dim: usize,
     /// Context words to each side, at most.
@@ -31,6 +64,9 @@ pub struct CbowOptions {
     pub alpha_floor: f32,
     /// Passes over the text.
     pub epochs: usize,
+    /// The last part of the text, as a share of its tokens, that is not trained on but measured
+    /// after each epoch.
+    pub hold_out: f64,
     /// How context vectors are combined.
     pub projection: Projection,
     /// How sigmoids are computed.
@@ -44,6 +80,8 @@ pub struct CbowOptions {
 impl Default for CbowOptions {
     fn default() -> Self {
         Self {
+            architecture: Architecture::default(),
+            loss: Loss::default(),
             dim: 100,
             window: 5,
             random_window: true,
@@ -53,6 +91,7 @@ impl Default for CbowOptions {
             alpha: 0.05,
             alpha_floor: 1e-4,
             epochs: 5,
+            hold_out: 0.0,
             projection: Projection::default(),
             sigmoid: SigmoidMethod::default(),
             seed: 1,
@@ -98,6 +137,19 @@ impl CbowOptions {
                 "the subsampling threshold must be 0 to 1, not {sample}"
             ));
         }
+        if !(0.0..=0.5).contains(&self.hold_out) {
+            let share = self.hold_out;
+            return refuse(format!(
+                "the share that is held out must be 0 to 0.5, not {share}"
+            ));
+        }
+        if let Loss::NegativeSampling { negatives } = self.loss
+            && !(1..=MAX_NEGATIVES).contains(&negatives)
+        {
+            return refuse(format!(
+                "negative samples must be 1 to {MAX_NEGATIVES}, not {negatives}; 5 is usual"
+            ));
+        }
         if self.epochs == 0 || self.max_vocab == 0 || self.threads == 0 {
             return refuse("epochs, vocabulary and threads must be at least 1".into());
         }
@@ -112,7 +164,7 @@ mod tests {
     #[test]
     fn senseless_settings_are_refused_in_one_sentence() {
         assert!(CbowOptions::default().validate().is_ok());
-        let senseless: [fn(&mut CbowOptions); 12] = [
+        let senseless: [fn(&mut CbowOptions); 15] = [
             |o| o.dim = 0,
             |o| o.dim = 4097,
             |o| o.window = 0,
@@ -125,6 +177,9 @@ mod tests {
             |o| o.epochs = 0,
             |o| o.threads = 0,
             |o| o.max_vocab = 0,
+            |o| o.hold_out = 0.9,
+            |o| o.loss = Loss::NegativeSampling { negatives: 0 },
+            |o| o.loss = Loss::NegativeSampling { negatives: 64 },
         ];
         for change in senseless {
             let mut options = CbowOptions::default();

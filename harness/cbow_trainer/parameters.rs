@@ -1,11 +1,13 @@
 //! Vectors and thetas, stored slice by slice.
 
+use crate::embeddings::Embeddings;
 use crate::huge::HugeSlice;
 use crate::kernels::cbow::{Slice, SliceMut, slices};
 use crate::kernels::mat::{MatMut, MatRef};
 use crate::kernels::rng::Rng;
 use crate::progress::human;
 use crate::{Error, Result};
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// Rows that are read all over.
@@ -30,6 +32,21 @@ pub(super) struct ParameterSlice {
 impl ParameterSlice {
     pub(super) fn width(&self) -> usize {
         self.dims.len()
+    }
+
+    /// How many of the dimensions are no padding.
+    fn real(&self, dim: usize) -> usize {
+        self.dims.end.min(dim) - self.dims.start
+    }
+
+    fn vector_mut(&mut self, row: usize) -> &mut [f32] {
+        let width = self.width();
+        &mut self.vectors[row * width..(row + 1) * width]
+    }
+
+    /// Both tables, as a checkpoint holds them.
+    pub(super) fn tables(&mut self) -> [&mut [f32]; 2] {
+        [&mut self.vectors, &mut self.thetas]
     }
 
     pub(super) fn view(&self) -> Slice<'_> {
@@ -60,22 +77,18 @@ fn view_mut(table: &mut Table, width: usize) -> MatMut<'_> {
 ///
 /// # Errors
 /// [`Error::Failed`] when the system has not as much memory.
-pub(super) fn initial(vocab_size: usize, dim: usize, seed: u64) -> Result<Vec<ParameterSlice>> {
-    let zeros = |dims: Range<usize>| {
-        let len = vocab_size.saturating_mul(dims.len());
-        Ok(ParameterSlice {
-            vectors: zeros(len)?,
-            thetas: zeros(len.saturating_sub(dims.len()))?,
-            dims,
-        })
-    };
-    let mut all = slices(dim).map(zeros).collect::<Result<Vec<_>>>()?;
+pub(super) fn initial(
+    vocab_size: usize,
+    outputs: usize,
+    dim: usize,
+    seed: u64,
+) -> Result<Vec<ParameterSlice>> {
+    let mut all = zeroed(vocab_size, outputs, dim)?;
     let mut rng = Rng::new(seed);
     for row in 0..vocab_size {
         for slice in &mut all {
-            let real = slice.dims.end.min(dim) - slice.dims.start;
-            let mut vectors = view_mut(&mut slice.vectors, slice.dims.len());
-            for element in &mut vectors.row_mut(row)[..real] {
+            let real = slice.real(dim);
+            for element in &mut slice.vector_mut(row)[..real] {
                 *element = (rng.uniform() - 0.5) / dim as f32;
             }
         }
@@ -83,18 +96,52 @@ pub(super) fn initial(vocab_size: usize, dim: usize, seed: u64) -> Result<Vec<Pa
     Ok(all)
 }
 
-/// Vectors and thetas row by row, without padding.
-pub(super) fn gather(slices: Vec<ParameterSlice>, dim: usize) -> (Vec<f32>, Vec<f32>) {
-    let of = |table: fn(&ParameterSlice) -> &Table| {
-        let rows = slices.first().map_or(0, |s| table(s).len() / s.width());
-        let mut all = Vec::with_capacity(rows * dim);
-        for row in 0..rows {
-            for slice in &slices {
-                let real = slice.dims.end.min(dim) - slice.dims.start;
-                all.extend_from_slice(&view(table(slice), slice.width()).row(row)[..real]);
+/// All slices, with zeros everywhere.
+///
+/// # Errors
+/// [`Error::Failed`] when the system has not as much memory.
+pub(super) fn zeroed(vocab_size: usize, outputs: usize, dim: usize) -> Result<Vec<ParameterSlice>> {
+    let slice = |dims: Range<usize>| {
+        Ok(ParameterSlice {
+            vectors: zeros(vocab_size.saturating_mul(dims.len()))?,
+            thetas: zeros(outputs.saturating_mul(dims.len()))?,
+            dims,
+        })
+    };
+    slices(dim).map(slice).collect()
+}
+
+/// Overwrites the vectors of those words that `start` has.
+pub(super) fn copy_from(parameters: &mut [ParameterSlice], words: &[Vec<u8>], start: &Embeddings) {
+    let of_start: HashMap<&[u8], usize> =
+        (0..).zip(&start.words).map(|(i, w)| (&w[..], i)).collect();
+    for (row, word) in words.iter().enumerate() {
+        let Some(i) = of_start.get(&word[..]) else {
+            continue;
+        };
+        for slice in &mut *parameters {
+            let (from, real) = (slice.dims.start, slice.real(start.dim));
+            slice.vector_mut(row)[..real].copy_from_slice(&start.vector(*i)[from..from + real]);
+        }
+    }
+}
+
+/// Vectors and thetas row by row, without padding. The slices of each go as they are copied.
+pub(super) fn gather(mut slices: Vec<ParameterSlice>, dim: usize) -> (Vec<f32>, Vec<f32>) {
+    let mut of = |table: fn(&mut ParameterSlice) -> &mut Table| {
+        let rows = slices.first_mut().map_or(0, |s| table(s).len() / s.width());
+        let mut all = vec![0.0; rows * dim];
+        for slice in &mut slices {
+            let (width, start, real) = (slice.width(), slice.dims.start, slice.real(dim));
+            let table = std::mem::take(table(slice));
+            for (row, out) in table.chunks(width).zip(all.chunks_mut(dim)) {
+                out[start..start + real].copy_from_slice(&row[..real]);
             }
         }
         all
     };
-    (of(|slice| &slice.vectors), of(|slice| &slice.thetas))
+    (
+        of(|slice| &mut slice.vectors),
+        of(|slice| &mut slice.thetas),
+    )
 }

@@ -76,6 +76,206 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
     }
 }
 
+const ARCHITECTURES: [Architecture; 2] = [Architecture::Cbow, Architecture::SkipGram];
+const LOSSES: [Loss; 3] = [
+    Loss::HierarchicalSoftmax,
+    Loss::NegativeSampling { negatives: 5 },
+    Loss::Softmax,
+];
+
+#[test]
+fn every_way_to_learn_learns_and_repeats_its_bits() {
+    let corpus = generated(300);
+    for architecture in ARCHITECTURES {
+        for loss in LOSSES {
+            let train = |threads| {
+                #[rustfmt::skip]
+                let options = CbowOptions { architecture, loss, threads, dim: 70, ..options() };
+                let trained = train_words(&corpus, &options).unwrap();
+                let losses = [0, 1, 2].map(|epoch| trained.epochs[epoch].loss_nats);
+                (losses, trained.embeddings, trained.thetas)
+            };
+            let one = train(1);
+            let [first, second, third] = one.0;
+            assert!(
+                first > second && second > third,
+                "{architecture:?} {loss:?}: {:?}",
+                one.0
+            );
+            assert!(
+                train(2) == one && train(3) == one,
+                "{architecture:?} {loss:?}"
+            );
+        }
+    }
+}
+
+/// Twenty words alone are 3.0 nats; the context tells the kind, or one of two, which leaves between
+/// `ln 5 = 1.6` and `ln 10 = 2.3`.
+#[test]
+fn tree_and_softmax_reach_the_same_likelihood() {
+    let reached = [Loss::HierarchicalSoftmax, Loss::Softmax].map(|loss| {
+        #[rustfmt::skip]
+        let options = CbowOptions { loss, epochs: 10, hold_out: 0.1, ..options() };
+        let trained = train_words(&generated(2000), &options).unwrap();
+        trained.epochs[9].held_out_nats.unwrap()
+    });
+    assert!((reached[0] - reached[1]).abs() < 0.15, "{reached:?}");
+    assert!(
+        reached.iter().all(|nats| (5f64.ln()..2.0).contains(nats)),
+        "{reached:?}"
+    );
+}
+
+#[test]
+fn before_learning_a_softmax_costs_the_logarithm_of_the_vocabulary() {
+    let options = CbowOptions {
+        loss: Loss::Softmax,
+        alpha: 1e-9,
+        epochs: 1,
+        ..options()
+    };
+    let trained = train_words(&generated(100), &options).unwrap();
+    assert!((trained.epochs[0].loss_nats - 20f64.ln()).abs() < 1e-5);
+}
+
+#[test]
+fn text_that_is_held_out_is_measured_and_not_learned() {
+    let corpus = generated(1000);
+    let stream = WordStream::new(&corpus, 1, 100).unwrap();
+    let train = |source, hold_out| {
+        let options = CbowOptions {
+            hold_out,
+            ..options()
+        };
+        train(source, stream.words().to_vec(), &options).unwrap()
+    };
+    let held = train(stream.source(), 0.25);
+    let (learned, _) = stream
+        .source()
+        .ids
+        .split_at(stream.source().ids.len() * 3 / 4);
+    let source = TokenSource {
+        ids: learned,
+        ..stream.source()
+    };
+    assert_eq!(held.embeddings, train(source, 0.0).embeddings);
+    let measured = held.epochs.iter().map(|epoch| epoch.held_out_nats.unwrap());
+    let measured: Vec<f64> = measured.collect();
+    assert!(
+        measured[2] < measured[0] && measured[2] > 5f64.ln(),
+        "{measured:?}"
+    );
+    assert!((measured[2] - held.epochs[2].loss_nats).abs() < 0.05);
+}
+
+/// Checkpoints at every look, each in a folder of its own, and training that goes on from each.
+#[test]
+fn training_goes_on_from_any_checkpoint_to_the_same_bits() {
+    let corpus = generated(1500);
+    let stream = WordStream::new(&corpus, 1, 100).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let train = |threads, epochs, resume, every| {
+        let options = CbowOptions {
+            threads,
+            epochs,
+            hold_out: 0.1,
+            ..options()
+        };
+        let folder = folder.path().into();
+        let mut training = Training::new(stream.source(), stream.words().to_vec(), &options);
+        training.checkpoints = Some(Checkpoints {
+            folder,
+            every,
+            resume,
+        });
+        training.run()
+    };
+    let (soon, never) = (std::time::Duration::ZERO, std::time::Duration::MAX);
+    let want = train(1, 3, false, never).unwrap();
+    let often = train(2, 3, false, soon).unwrap();
+    assert_eq!(
+        (&often.embeddings, &often.thetas),
+        (&want.embeddings, &want.thetas)
+    );
+    let done = train(3, 3, true, never).unwrap();
+    assert_eq!(
+        (done.embeddings, done.thetas),
+        (want.embeddings, want.thetas)
+    );
+    let losses = |trained: &[EpochReport]| trained.iter().map(|e| e.loss_nats).collect::<Vec<_>>();
+    assert_eq!(losses(&done.epochs), losses(&want.epochs));
+    let other = train(1, 4, true, never).unwrap_err();
+    assert!(other.to_string().contains("another job"), "{other}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused() {
+    let corpus = generated(100);
+    let stream = WordStream::new(&corpus, 1, 100).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let options = options();
+    let train = || {
+        let mut training = Training::new(stream.source(), stream.words().to_vec(), &options);
+        training.checkpoints = Some(Checkpoints {
+            folder: folder.path().into(),
+            every: std::time::Duration::MAX,
+            resume: true,
+        });
+        training.run()
+    };
+    train().unwrap();
+    let path = folder.path().join("vectors.checkpoint");
+    let whole = std::fs::read(&path).unwrap();
+    for at in (0..whole.len()).step_by(whole.len() / 50) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        std::fs::write(&path, &bytes).unwrap();
+        // Bytes between sections are nobody's.
+        assert!(train().is_ok_and(|_| bytes[at] == 0x10) || train().unwrap_err().exit_code() == 3);
+        std::fs::write(&path, &whole[..at]).unwrap();
+        let code = train().map_or_else(|e| e.exit_code(), |_| 0);
+        assert!(code == 3 || code == 4, "cut at {at}: {code}");
+    }
+}
+
+#[test]
+fn training_starts_from_the_vectors_of_its_words() {
+    let stream = WordStream::new(&generated(500), 1, 100).unwrap();
+    let options = CbowOptions {
+        epochs: 1,
+        ..options()
+    };
+    let train = |start: Option<&Embeddings>| {
+        let mut training = Training::new(stream.source(), stream.words().to_vec(), &options);
+        training.start = start;
+        training.run().unwrap()
+    };
+    let mut first = train(None);
+    let again = train(Some(&first.embeddings));
+    assert!(again.epochs[0].loss_nats < first.epochs[0].loss_nats);
+    first
+        .embeddings
+        .words
+        .iter_mut()
+        .for_each(|word| word.push(b'?'));
+    let of_others = train(Some(&first.embeddings));
+    assert_eq!(
+        of_others.embeddings,
+        train(None).embeddings,
+        "no word of it is in the text"
+    );
+}
+
+#[test]
+fn too_little_memory_is_known_before_the_start() {
+    let stream = WordStream::new(&generated(50), 1, 100).unwrap();
+    let options = options();
+    let mut training = Training::new(stream.source(), stream.words().to_vec(), &options);
+    training.memory = Some(1000);
+    assert_eq!(training.run().unwrap_err().exit_code(), 2);
+}
+
 #[test]
 fn another_seed_gives_other_vectors() {
     let of_seed = |seed| {

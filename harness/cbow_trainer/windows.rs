@@ -3,11 +3,12 @@
 //! All random numbers come from one generator in the order of the text, so that every thread can
 //! run through the same windows by itself.
 
-use super::CbowOptions;
-use crate::kernels::cbow::BatchRef;
-use crate::kernels::huffman::HuffmanRef;
+use super::batch::Batch;
+use super::objective::Objective;
+use super::{Architecture, CbowOptions};
 use crate::kernels::rng::Rng;
 use crate::token_stream::Ids;
+use serde::{Deserialize, Serialize};
 
 /// Windows whose scores are computed together. Threads meet once a batch, so short batches cost
 /// time; from 128 on the vectors of the context are so stale that quality falls.
@@ -15,53 +16,6 @@ pub(super) const BATCH: usize = 64;
 
 /// A line longer than this is cut; word2vec.c's `MAX_SENTENCE_LENGTH`.
 const MAX_SENTENCE: usize = 1000;
-
-/// Windows of a batch, as flat tables.
-#[derive(Default)]
-pub(super) struct Batch {
-    context_offsets: Vec<u32>,
-    contexts: Vec<u32>,
-    node_offsets: Vec<u32>,
-    nodes: Vec<u32>,
-    signs: Vec<f32>,
-}
-
-impl Batch {
-    fn clear(&mut self) {
-        for offsets in [&mut self.context_offsets, &mut self.node_offsets] {
-            offsets.clear();
-            offsets.push(0);
-        }
-        self.contexts.clear();
-        self.nodes.clear();
-        self.signs.clear();
-    }
-
-    fn push(&mut self, before: &[u32], after: &[u32], (path, code): (&[u32], u64)) {
-        self.contexts.extend_from_slice(before);
-        self.contexts.extend_from_slice(after);
-        self.context_offsets.push(self.contexts.len() as u32);
-        self.nodes.extend_from_slice(path);
-        self.node_offsets.push(self.nodes.len() as u32);
-        let sign = |i| if code >> i & 1 == 1 { 1.0 } else { -1.0 };
-        self.signs.extend((0..path.len()).map(sign));
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.context_offsets.len().saturating_sub(1)
-    }
-
-    /// 1 where a path's bit is 1, else -1.
-    pub(super) fn signs(&self) -> &[f32] {
-        &self.signs
-    }
-
-    pub(super) fn view(&self) -> BatchRef<'_> {
-        let (contexts, nodes) = (&self.contexts, &self.nodes);
-        BatchRef::new(&self.context_offsets, contexts, &self.node_offsets, nodes)
-            .expect("`push` keeps offsets and tables together")
-    }
-}
 
 /// For each token, the chance of staying in the text, in units of 2^-32.
 ///
@@ -86,89 +40,133 @@ pub(super) fn keep_chances(counts: &[u64], sample: f64) -> Vec<u64> {
 #[derive(Clone)]
 pub(super) struct Windows<'a> {
     ids: Ids<'a>,
-    position: usize,
-    tree: HuffmanRef<'a>,
+    objective: &'a Objective,
     keep: &'a [u64],
+    architecture: Architecture,
     window: usize,
     random_window: bool,
-    rng: Rng,
+    place: Place,
+    drawn: Vec<u32>,
+}
+
+/// How far a pass is: all that the windows to come depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Place {
+    position: usize,
+    rng: [u64; 2],
     sentence: Vec<u32>,
     target: usize,
     read: u64,
 }
 
-impl<'a> Windows<'a> {
-    /// `epoch` chooses the random numbers.
-    pub(super) fn new(
-        ids: Ids<'a>,
-        tree: HuffmanRef<'a>,
-        keep: &'a [u64],
-        options: &CbowOptions,
-        epoch: usize,
-    ) -> Self {
+impl Place {
+    /// The start of a pass; `stream` chooses its random numbers.
+    pub(super) fn start(seed: u64, stream: u64) -> Self {
         Self {
-            ids,
             position: 0,
-            tree,
-            keep,
-            window: options.window,
-            random_window: options.random_window,
-            rng: Rng::with_stream(options.seed, 1 + epoch as u64),
+            rng: Rng::with_stream(seed, stream).state(),
             sentence: Vec::with_capacity(MAX_SENTENCE),
             target: 0,
             read: 0,
         }
     }
+}
+
+impl<'a> Windows<'a> {
+    /// The windows from a place on.
+    pub(super) fn new(
+        ids: Ids<'a>,
+        objective: &'a Objective,
+        keep: &'a [u64],
+        options: &CbowOptions,
+        place: Place,
+    ) -> Self {
+        Self {
+            ids,
+            objective,
+            keep,
+            architecture: options.architecture,
+            window: options.window,
+            random_window: options.random_window,
+            place,
+            drawn: Vec::new(),
+        }
+    }
 
     /// Tokens read so far, those that subsampling left out included.
     pub(super) fn tokens_read(&self) -> u64 {
-        self.read
+        self.place.read
     }
 
-    /// Replaces the batch by the next [`BATCH`] windows; the last has fewer, then there are none.
+    /// Where the next window comes from.
+    pub(super) fn into_place(self) -> Place {
+        self.place
+    }
+
+    /// Replaces the batch by the next [`BATCH`] windows, or a few more; the last has fewer, then
+    /// there are none.
     pub(super) fn next_batch(&mut self, batch: &mut Batch) {
         batch.clear();
+        let mut rng = Rng::from_state(self.place.rng);
         while batch.len() < BATCH {
-            if self.target == self.sentence.len() && !self.next_sentence() {
+            if self.place.target == self.place.sentence.len() && !self.next_sentence(&mut rng) {
                 break;
             }
             let size = match self.random_window {
-                true => 1 + self.rng.below(self.window as u64) as usize,
+                true => 1 + rng.below(self.window as u64) as usize,
                 false => self.window,
             };
-            let (before, from_target) = self.sentence.split_at(self.target);
-            let [target, after @ ..] = from_target else {
-                break;
-            };
-            let before = &before[before.len().saturating_sub(size)..];
-            let after = &after[..after.len().min(size)];
-            if !(before.is_empty() && after.is_empty()) {
-                batch.push(before, after, self.tree.path(*target));
+            self.push_window(size, &mut rng, batch);
+            self.place.target += 1;
+        }
+        self.place.rng = rng.state();
+    }
+
+    /// Appends the window around the target: its context together, or each word of it alone.
+    #[inline]
+    fn push_window(&mut self, size: usize, rng: &mut Rng, batch: &mut Batch) {
+        let (before, from_target) = self.place.sentence.split_at(self.place.target);
+        let [target, after @ ..] = from_target else {
+            return;
+        };
+        let before = &before[before.len().saturating_sub(size)..];
+        let after = &after[..after.len().min(size)];
+        match self.architecture {
+            Architecture::Cbow if before.is_empty() && after.is_empty() => {}
+            Architecture::Cbow => {
+                let decide = self.objective.decide(*target, rng, &mut self.drawn);
+                batch.push([before, after], *target, decide);
             }
-            self.target += 1;
+            Architecture::SkipGram => {
+                for word in before.iter().chain(after) {
+                    let decide = self.objective.decide(*target, rng, &mut self.drawn);
+                    batch.push([std::slice::from_ref(word), &[]], *target, decide);
+                }
+            }
         }
     }
 
     /// Reads on to the end of the line, or until the sentence is full; false at the end.
-    fn next_sentence(&mut self) -> bool {
-        self.target = 0;
-        self.sentence.clear();
+    fn next_sentence(&mut self, rng: &mut Rng) -> bool {
+        let place = &mut self.place;
+        place.target = 0;
+        place.sentence.clear();
         loop {
-            let Some(id) = self.ids.get(self.position) else {
-                return !self.sentence.is_empty();
+            let Some(id) = self.ids.get(place.position) else {
+                return !place.sentence.is_empty();
             };
-            self.position += 1;
+            place.position += 1;
             match self.keep.get(id as usize) {
                 Some(keep) => {
-                    self.read += 1;
-                    if u64::from(self.rng.next_u32()) < *keep {
-                        self.sentence.push(id);
+                    place.read += 1;
+                    if u64::from(rng.next_u32()) < *keep {
+                        place.sentence.push(id);
                     }
                 }
-                None if self.sentence.is_empty() => continue,
+                None if place.sentence.is_empty() => continue,
                 None => return true,
             }
-            if self.sentence.len() == MAX_SENTENCE {
+            if place.sentence.len() == MAX_SENTENCE {
                 return true;
             }
         }
@@ -177,18 +175,20 @@ impl<'a> Windows<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::HuffmanTree;
+    use super::super::Loss;
     use super::*;
 
-    fn windows(ids: &[u32], options: &CbowOptions, keep: &[u64]) -> Vec<(Vec<u32>, usize)> {
-        let tree = HuffmanTree::from_counts(&vec![1; keep.len()]).unwrap();
-        let mut windows = Windows::new(Ids::U32(ids), tree.view(), keep, options, 0);
+    /// Context and target of every window.
+    fn windows(ids: &[u32], options: &CbowOptions, keep: &[u64]) -> Vec<(Vec<u32>, u32)> {
+        let objective = Objective::new(&vec![1; keep.len()], Loss::default()).unwrap();
+        let ids = Ids::U32(ids);
+        let mut windows = Windows::new(ids, &objective, keep, options, Place::start(1, 1));
         let (mut batch, mut all) = (Batch::default(), Vec::new());
         loop {
             windows.next_batch(&mut batch);
             for b in 0..batch.len() {
-                let (context, nodes) = batch.view().window(b);
-                all.push((context.to_vec(), nodes.len()));
+                let (context, _) = batch.view().window(b);
+                all.push((context.to_vec(), batch.targets()[b]));
             }
             if batch.len() == 0 {
                 break all;
@@ -207,6 +207,39 @@ mod tests {
         let contexts: Vec<_> = got.into_iter().map(|(context, _)| context).collect();
         let want: [&[u32]; 6] = [&[1, 2], &[0, 2, 3], &[0, 1, 3], &[1, 2], &[0], &[2]];
         assert_eq!(contexts, want, "a word alone in its line has no context");
+    }
+
+    #[test]
+    fn skip_gram_pairs_every_word_of_the_context_with_the_target() {
+        let options = CbowOptions {
+            window: 1,
+            random_window: false,
+            architecture: Architecture::SkipGram,
+            ..Default::default()
+        };
+        let got = windows(&[0, 1, 2, 9, 3], &options, &[1 << 32; 4]);
+        let pairs: Vec<_> = got.iter().map(|(c, target)| (&c[..], *target)).collect();
+        assert_eq!(pairs, [(&[1][..], 0), (&[0], 1), (&[2], 1), (&[1], 2)]);
+    }
+
+    #[test]
+    fn a_pass_goes_on_from_its_place() {
+        let ids: Vec<u32> = (0..5000).map(|i| i * 7 % 13).collect();
+        let options = CbowOptions::default();
+        let objective = Objective::new(&[1; 12], Loss::NegativeSampling { negatives: 3 }).unwrap();
+        let keep = [3 << 30; 12];
+        let from = |place| Windows::new(Ids::U32(&ids), &objective, &keep, &options, place);
+        let mut whole = from(Place::start(7, 1));
+        let (mut want, mut got) = (Batch::default(), Batch::default());
+        loop {
+            let place = serde_json::to_string(&whole.clone().into_place()).unwrap();
+            whole.next_batch(&mut want);
+            from(serde_json::from_str(&place).unwrap()).next_batch(&mut got);
+            assert_eq!(format!("{:?}", want.view()), format!("{:?}", got.view()));
+            if want.len() == 0 {
+                break;
+            }
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use tokenizer_job::TokenizerJob;
 
 use crate::attention_trainer;
 use crate::bpe_trainer::BpeTrainerOptions;
-use crate::cbow_trainer::{self, CbowOptions, TokenSource, Trained};
+use crate::cbow_trainer::{self, TokenSource};
 use crate::corpus::Corpus;
 use crate::model_file::{self, ModelFile, Origin, save_model};
 use crate::ngram::BigramModel;
@@ -175,27 +175,24 @@ pub fn encode(
     TokenStream::open(path)
 }
 
-/// Trains vectors of a tokenizer's pieces: encodes the corpus to a temporary file first.
+/// Calls `use_ids` with a corpus as ids of a tokenizer's pieces, which lie in a temporary file
+/// meanwhile.
 ///
 /// # Errors
-/// Those of [`encode`] and [`cbow_trainer::train`].
-pub fn train_piece_vectors(
+/// Those of [`encode`] and of `use_ids`.
+pub fn with_ids_of<R>(
     corpus: &Corpus,
     tokenizer: &Tokenizer,
-    options: &CbowOptions,
-) -> Result<Trained> {
+    threads: usize,
+    use_ids: impl FnOnce(TokenSource<'_>) -> Result<R>,
+) -> Result<R> {
     let folder = tempfile::tempdir().map_err(Error::io("temporary folder"))?;
-    let stream = encode(
-        corpus,
-        tokenizer,
-        &folder.path().join("corpus.tokens"),
-        options.threads,
-    )?;
-    let source = TokenSource {
+    let path = folder.path().join("corpus.tokens");
+    let stream = encode(corpus, tokenizer, &path, threads)?;
+    use_ids(TokenSource {
         ids: stream.ids(),
         counts: &stream.counts(),
-    };
-    cbow_trainer::train(source, spellings(tokenizer), options)
+    })
 }
 
 /// The bytes of every token, by id.

@@ -47,8 +47,38 @@ impl Ids<'_> {
         }
     }
 
+    /// Number of ids.
+    pub fn len(self) -> usize {
+        match self {
+            Self::U16(ids) => ids.len(),
+            Self::U32(ids) => ids.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ids before a place, and those from there on.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn split_at(self, at: usize) -> (Self, Self) {
+        match self {
+            Self::U16(ids) => {
+                let (before, after) = ids.split_at(at);
+                (Self::U16(before), Self::U16(after))
+            }
+            Self::U32(ids) => {
+                let (before, after) = ids.split_at(at);
+                (Self::U32(before), Self::U32(after))
+            }
+        }
+    }
+
     /// Calls `f` with each id.
-    fn for_each(self, f: impl FnMut(u32)) {
+    pub fn for_each(self, f: impl FnMut(u32)) {
         match self {
             Self::U16(ids) => ids.iter().map(|id| u32::from(*id)).for_each(f),
             Self::U32(ids) => ids.iter().copied().for_each(f),

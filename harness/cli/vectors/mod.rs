@@ -15,8 +15,8 @@ use train::TrainArgs;
 
 #[derive(Subcommand)]
 pub(super) enum VectorsCommand {
-    /// Train word vectors: CBOW with hierarchical softmax
-    Train(TrainArgs),
+    /// Train word vectors: CBOW or skip-gram
+    Train(Box<TrainArgs>),
     /// The words nearest to a word, or to a sum of words
     Neighbors(NeighborsArgs),
     /// A is to B as C is to what?

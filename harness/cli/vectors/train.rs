@@ -1,9 +1,12 @@
 //! `barelm vectors train`.
 
 use super::super::print::Stdout;
-use super::super::{Global, Input};
+use super::super::{Global, Input, parse_size, usage};
 use super::save;
-use crate::cbow_trainer::{self, CbowOptions, EpochReport};
+use crate::cbow_trainer::{
+    Architecture, CbowOptions, Checkpoints, EpochReport, Loss, TokenSource, Training, WordStream,
+};
+use crate::embeddings::Embeddings;
 use crate::output::OutputFile;
 use crate::progress::human;
 use crate::tokenizer::Tokenizer;
@@ -12,6 +15,7 @@ use barelm_kernels::cbow::Projection;
 use barelm_kernels::sigmoid::SigmoidMethod;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Args)]
 pub(in crate::cli) struct TrainArgs {
@@ -20,12 +24,24 @@ pub(in crate::cli) struct TrainArgs {
     /// Pieces of this tokenizer instead of words between white space
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
+    /// Predict a word from its context, or from each word of it alone
+    #[arg(long, value_enum, default_value_t = ArchArg::Cbow)]
+    arch: ArchArg,
+    /// What is minimised
+    #[arg(long, value_enum, default_value_t = LossArg::Hs)]
+    loss: LossArg,
+    /// Words drawn against each target, for `--loss ns`
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    negatives: usize,
     /// Length of a vector
     #[arg(long, value_name = "N", default_value_t = 100)]
     dim: usize,
     /// Words of context on each side
     #[arg(long, value_name = "N", default_value_t = 5)]
     window: usize,
+    /// Every window has its full size; by default each size up to it is as likely
+    #[arg(long)]
+    fixed_window: bool,
     /// Rarer words are left out
     #[arg(long, value_name = "N", default_value_t = 5)]
     min_count: u64,
@@ -35,9 +51,12 @@ pub(in crate::cli) struct TrainArgs {
     /// Words more frequent than this share are thinned out; 0 for none
     #[arg(long, value_name = "X", default_value_t = 1e-3)]
     sample: f64,
-    /// Learning rate at the start; it falls to nearly 0
-    #[arg(long, value_name = "X", default_value_t = 0.05)]
-    alpha: f32,
+    /// Learning rate at the start, from which it falls evenly [default: 0.05, or 0.025 for skipgram]
+    #[arg(long, value_name = "X")]
+    alpha: Option<f32>,
+    /// Where it stops falling, as a share of the start
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    alpha_floor: f32,
     /// Passes over the text
     #[arg(long, value_name = "N", default_value_t = 5)]
     epochs: usize,
@@ -47,12 +66,51 @@ pub(in crate::cli) struct TrainArgs {
     /// Sigmoid by table or by polynomial
     #[arg(long, value_enum, default_value_t = SigmoidArg::Polynomial)]
     sigmoid: SigmoidArg,
+    /// Leave this share of the text, its end, out of training, and measure the loss there
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    hold_out: f64,
+    /// Start from the vectors of this file, for the words that it has
+    #[arg(long, value_name = "FILE")]
+    init: Option<PathBuf>,
+    /// Write checkpoints to this folder
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+    /// Minutes between checkpoints: what a kill may lose
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 10.0,
+        requires = "checkpoint"
+    )]
+    checkpoint_minutes: f64,
+    /// Go on from the checkpoint in the folder, if there is one, to the same vectors
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
+    /// Refuse to start when training needs more memory than this (512M, 4G)
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    memory: Option<u64>,
     /// Equal seeds give equal vectors
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// word2vec binary, or text if the name ends in .txt
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ArchArg {
+    Cbow,
+    Skipgram,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LossArg {
+    /// Hierarchical softmax: a likelihood, in time of the logarithm of the vocabulary
+    Hs,
+    /// Negative sampling: no likelihood, in constant time
+    Ns,
+    /// The exact softmax over all words, for small vocabularies
+    Softmax,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,14 +131,28 @@ enum SigmoidArg {
 
 impl TrainArgs {
     fn options(&self, global: &Global) -> CbowOptions {
+        let (architecture, alpha) = match self.arch {
+            ArchArg::Cbow => (Architecture::Cbow, 0.05),
+            ArchArg::Skipgram => (Architecture::SkipGram, 0.025),
+        };
+        let negatives = self.negatives;
         CbowOptions {
+            architecture,
+            loss: match self.loss {
+                LossArg::Hs => Loss::HierarchicalSoftmax,
+                LossArg::Ns => Loss::NegativeSampling { negatives },
+                LossArg::Softmax => Loss::Softmax,
+            },
             dim: self.dim,
             window: self.window,
+            random_window: !self.fixed_window,
             min_count: self.min_count,
             max_vocab: self.max_vocab,
             sample: self.sample,
-            alpha: self.alpha,
+            alpha: self.alpha.unwrap_or(alpha),
+            alpha_floor: self.alpha_floor,
             epochs: self.epochs,
+            hold_out: self.hold_out,
             projection: match self.projection {
                 ProjectionArg::Mean => Projection::Mean,
                 ProjectionArg::MeanFullShare => Projection::MeanFullShare,
@@ -92,20 +164,50 @@ impl TrainArgs {
             },
             seed: self.seed,
             threads: global.threads(),
-            ..CbowOptions::default()
         }
+    }
+
+    fn checkpoints(&self) -> Result<Option<Checkpoints>> {
+        let minutes = self.checkpoint_minutes;
+        let every = Duration::try_from_secs_f64(60.0 * minutes)
+            .map_err(|_| usage(format!("{minutes} minutes are no time")))?;
+        let resume = self.resume;
+        let at = |folder: &PathBuf| Checkpoints {
+            folder: folder.clone(),
+            every,
+            resume,
+        };
+        Ok(self.checkpoint.as_ref().map(at))
     }
 }
 
 pub(super) fn train(global: &Global, args: &TrainArgs) -> Result<()> {
     let options = args.options(global);
     options.validate()?;
+    let checkpoints = args.checkpoints()?;
+    let start = args.init.as_ref().map(Embeddings::load).transpose()?;
     // A place that cannot be written should be known now, not after the work.
     drop(OutputFile::create(&args.output)?);
     let corpus = args.input.open()?;
+    let run = |source: TokenSource<'_>, words| {
+        let training = Training {
+            start: start.as_ref(),
+            checkpoints,
+            memory: args.memory,
+            ..Training::new(source, words, &options)
+        };
+        training.run()
+    };
     let trained = match &args.tokenizer {
-        Some(path) => pipeline::train_piece_vectors(&corpus, &Tokenizer::load(path)?, &options)?,
-        None => cbow_trainer::train_words(&corpus, &options)?,
+        Some(path) => {
+            let tokenizer = Tokenizer::load(path)?;
+            let with_ids = |source: TokenSource<'_>| run(source, pipeline::spellings(&tokenizer));
+            pipeline::with_ids_of(&corpus, &tokenizer, options.threads, with_ids)?
+        }
+        None => {
+            let stream = WordStream::new(&corpus, options.min_count, options.max_vocab)?;
+            run(stream.source(), stream.words().to_vec())?
+        }
     };
     save(&trained.embeddings, &args.output)?;
     let mut stdout = Stdout::new();
@@ -113,17 +215,23 @@ pub(super) fn train(global: &Global, args: &TrainArgs) -> Result<()> {
         stdout.json(&trained.epochs)?;
     } else {
         for (epoch, report) in (1..).zip(&trained.epochs) {
-            let EpochReport {
-                loss_nats,
-                loss_bits,
-                tokens_per_second,
-                ..
-            } = report;
-            let speed = human(*tokens_per_second);
-            stdout.line(format!(
-                "epoch {epoch}: loss {loss_nats:.4} nats ({loss_bits:.4} bits) a token, {speed} words/s"
-            ))?;
+            stdout.line(format!("epoch {epoch}: {}", line(report)))?;
         }
     }
     stdout.flush()
+}
+
+/// What there is to say of an epoch.
+fn line(report: &EpochReport) -> String {
+    let EpochReport {
+        loss_nats,
+        loss_bits,
+        held_out_nats,
+        tokens_per_second,
+        ..
+    } = report;
+    let held_out = held_out_nats.map(|nats| format!(", held out {nats:.4} nats"));
+    let held_out = held_out.unwrap_or_default();
+    let speed = human(*tokens_per_second);
+    format!("loss {loss_nats:.4} nats ({loss_bits:.4} bits) a token{held_out}, {speed} words/s")
 }

@@ -1,0 +1,151 @@
+//! Training that survives: all it depends on, written beside the result while it goes on.
+//!
+//! | section | content |
+//! |---|---|
+//! | `state` | JSON: the job (options, hashes of vocabulary and text), epochs done, place in the text, sums |
+//! | `vectors`, `thetas` | the tables, slice by slice: `f32` |
+//!
+//! The file is written under a temporary name, synced and renamed: a kill leaves the one before.
+//! Slices follow from the dimension, so another number of threads may go on with it.
+
+use super::epoch::Totals;
+use super::parameters::ParameterSlice;
+use super::windows::Place;
+use super::{CbowOptions, EpochReport, TokenSource};
+use crate::container::ContainerWriter;
+use crate::corpus::map::map_path;
+use crate::embeddings::Embeddings;
+use crate::token_stream::Ids;
+use crate::{Error, Result};
+use barelm_kernels::format::{Container, FormatError, FormatProblem};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use xxhash_rust::xxh64::Xxh64;
+
+/// Kind of the file.
+const KIND: [u8; 8] = *b"vectors\0";
+const STATE: [u8; 8] = *b"state\0\0\0";
+/// A section for each table of [`ParameterSlice::tables`].
+const TABLES: [[u8; 8]; 2] = [*b"vectors\0", *b"thetas\0\0"];
+
+/// Where and when to write checkpoints.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    /// The folder of `vectors.checkpoint`.
+    pub folder: PathBuf,
+    /// Time between two of them: what a kill may lose.
+    pub every: Duration,
+    /// Go on from the one in the folder, if there is one.
+    pub resume: bool,
+}
+
+impl Checkpoints {
+    fn path(&self) -> PathBuf {
+        self.folder.join("vectors.checkpoint")
+    }
+}
+
+/// What training depends on besides the parameters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    pub(super) job: String,
+    pub(super) place: Place,
+    pub(super) totals: Totals,
+    pub(super) seconds: f64,
+    pub(super) epochs: Vec<EpochReport>,
+}
+
+/// What must be the same for training to go on: everything but the number of threads.
+pub(super) fn job(
+    options: &CbowOptions,
+    source: TokenSource<'_>,
+    start: Option<&Embeddings>,
+) -> String {
+    let options = CbowOptions {
+        threads: 0,
+        ..options.clone()
+    };
+    let mut hash = Xxh64::new(0);
+    hash.update(bytemuck::cast_slice(source.counts));
+    match source.ids {
+        Ids::U16(ids) => hash.update(bytemuck::cast_slice(ids)),
+        Ids::U32(ids) => hash.update(bytemuck::cast_slice(ids)),
+    }
+    hash.update(bytemuck::cast_slice(start.map_or(&[], |start| &start.data)));
+    format!("{options:?}, text {:016x}", hash.digest())
+}
+
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn save(
+    checkpoints: &Checkpoints,
+    state: &State,
+    parameters: &mut [ParameterSlice],
+) -> Result<()> {
+    let mut writer = ContainerWriter::create(checkpoints.path(), &KIND, 1 + TABLES.len())?;
+    let state = serde_json::to_vec(state).map_err(|e| Error::Failed(e.to_string()))?;
+    writer.section(&STATE, &state)?;
+    for (i, name) in TABLES.iter().enumerate() {
+        writer.begin(name)?;
+        for slice in &mut *parameters {
+            writer.append(bytemuck::cast_slice(slice.tables()[i]))?;
+        }
+    }
+    writer.finish()
+}
+
+/// The state and the parameters of the checkpoint of a job; `None` where there is no file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Data`] for a damaged file, or one of another job.
+pub(super) fn load(
+    checkpoints: &Checkpoints,
+    job: &str,
+    parameters: &mut [ParameterSlice],
+) -> Result<Option<State>> {
+    let path = &checkpoints.path();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let file = map_path(path)?;
+    let container = Container::new(&file, &KIND).map_err(Error::format(path))?;
+    container.verify().map_err(Error::format(path))?;
+    let state = read_state(path, &container)?;
+    if state.job != job {
+        let message = format!(
+            "the checkpoint is of another job ({}) than this ({job}); take its options and text, or another folder",
+            state.job
+        );
+        return Err(Error::data(path, message));
+    }
+    read_tables(&container, parameters).map_err(Error::format(path))?;
+    Ok(Some(state))
+}
+
+fn read_state(path: &Path, container: &Container<'_>) -> Result<State> {
+    let bytes: &[u8] = container.section(&STATE).map_err(Error::format(path))?;
+    let offset = container.offset_of(&STATE) as u64;
+    let damaged = |e| Error::data_at(path, offset, format!("not a checkpoint of vectors: {e}"));
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+fn read_tables(
+    container: &Container<'_>,
+    parameters: &mut [ParameterSlice],
+) -> std::result::Result<(), FormatError> {
+    for (i, name) in TABLES.iter().enumerate() {
+        let mut rest: &[f32] = container.section(name)?;
+        let wrong = FormatError::at(FormatProblem::Content, container.offset_of(name));
+        for slice in &mut *parameters {
+            let table = &mut slice.tables()[i];
+            let (own, others) = rest.split_at_checked(table.len()).ok_or(wrong)?;
+            table.copy_from_slice(own);
+            rest = others;
+        }
+        if !rest.is_empty() {
+            return Err(wrong);
+        }
+    }
+    Ok(())
+}
