@@ -74,27 +74,37 @@ def table(arguments, folder):
     rounds = max(arguments.rounds, arguments.seeds)
     size = f"{arguments.text.stat().st_size / 1e6:.0f} MB of {arguments.text.name}"
     print(f"{size}, {words:,} words of the vocabulary, {arguments.epochs} epochs, {rounds} rounds\n")
-    row(["setting", "peer", "barelm", "peer", "ratio", "at least / aim", *TESTS, "peak MiB"])
+    row(["setting", "peer", "barelm, thousand words / s", "the peer's", "ratio", "at least / aim", *TESTS, "peak MiB"])
     row(["---"] * (7 + len(TESTS)))
     rows = [row for row in ROWS if arguments.rows in row.name]
     measured = {}
     for each in rows:
-        if not arguments.binaries[each.peer]:
-            row([each.name, each.peer, "left out: no path to the peer is given"])
-        elif not barelm.supports(arguments.barelm, each.setting):
-            row([each.name, each.peer, "not supported by this binary of barelm"])
-        else:
-            if each.setting not in measured:
-                peers = [other.peer for other in rows if other.setting == each.setting and arguments.binaries[other.peer]]
-                measured[each.setting] = contest(each.setting, ["barelm", *peers], arguments, folder)
-            runs = measured[each.setting]
-            row([each.name, each.peer, *cells(each, runs["barelm"], runs[each.peer], words, arguments.epochs)])
+        reason = left_out(each, arguments)
+        if not reason and each.setting not in measured:
+            measured[each.setting] = contest(each.setting, contestants(each.setting, rows, arguments), arguments, folder)
+        row([each.name, each.peer, *([reason] if reason else cells(each, measured[each.setting], words, arguments.epochs))])
 
 
-def cells(row, ours, theirs, words, epochs):
+def left_out(row, arguments):
+    """Why a row is not measured."""
+    if not arguments.binaries[row.peer]:
+        return "left out: no path to the peer is given"
+    if not barelm.supports(arguments.barelm, row.setting):
+        return "not supported by this binary of barelm"
+    return None
+
+
+def contestants(setting, rows, arguments):
+    return ["barelm", *[row.peer for row in rows if row.setting == setting and arguments.binaries[row.peer]]]
+
+
+def cells(row, runs, words, epochs):
+    ours, theirs = runs["barelm"], runs[row.peer]
     if ours.failed() or theirs.failed():
-        return ["fails" if runs.failed() else "runs" for runs in (ours, theirs)]
-    speeds = [runs.speed(row.kind, words, epochs) for runs in (ours, theirs)]
+        return ["fails" if system.failed() else "runs" for system in (ours, theirs)]
+    if min(system.seconds(row.kind) for system in (ours, theirs)) <= 0:
+        return ["too short to be measured: more text or epochs are needed"]
+    speeds = [system.speed(row.kind, words, epochs) for system in (ours, theirs)]
     quality = [f"{spread(ours.evaluations, test)} / {spread(theirs.evaluations, test)}" for test in TESTS]
     memory = f"{ours.anon():.0f} / {theirs.anon():.0f}"
     ratio = f"{speeds[0] / speeds[1]:.2f} x"
