@@ -2,14 +2,15 @@
 
 Prints a table in Markdown: thousand words a second, as word2vec.c counts words: those of the vocabulary that are read, whether or not
 subsampling keeps them. Every system runs with one epoch and with `--epochs`, each run a process of its own, systems in turns.
-  training    the CPU time of the long run less that of the short one: the time of the further epochs. Whatever happens once
-              (counting words, building tables, writing) cancels for all alike; word2vec.c's own figure excludes it, too.
+  training    the CPU time of the long run less that of the short one: the time of the further epochs. Whatever a system does
+              once (counting words, building tables, writing) cancels, as it is left out of word2vec.c's own figure. So does
+              barelm's turning of the text into ids, which word2vec.c and fastText do in every epoch: see end to end.
   end to end  the CPU time of the whole long run
   wall        as training, but wall time, and of the best rounds: on a busy machine only these had two cores
 CPU times are medians of the rounds; a round is a seed. Quality, over the first `--seeds` rounds, and the peak of anonymous
 memory are those of the long runs, barelm's before the peer's. Peers whose path is not given are left out.
 
-Set up, outside of this repository:
+Set up, outside of this repository (measured were word2vec 20c129a, fastText 1142dc4):
     git clone https://github.com/tmikolov/word2vec && cd word2vec
     sed -i -e 's/^      word_count = 0;$/      eof = 0, word_count = 0;/' \\
         -e 's/next_random = (long long)id;/next_random = (long long)id + atoll(getenv("WORD2VEC_SEED"));/' word2vec.c
