@@ -9,14 +9,14 @@ from pathlib import Path
 TIMEOUT = 120
 
 
-def run(command):
+def run(command, timeout=TIMEOUT):
     """The JSON that a command prints, with `anon`, its peak of anonymous memory in MiB, `cpu` and `wall`; None if it fails."""
     start = time.monotonic()
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     anon = 0
     while process.returncode is None:
         anon = max(anon, anonymous(process.pid))
-        if time.monotonic() - start > TIMEOUT:
+        if time.monotonic() - start > timeout:
             process.kill()
         time.sleep(0.005)
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)
