@@ -96,8 +96,9 @@ pub(crate) fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
     let rounder = simd.splat(ROUNDER);
     let rounded = simd.mul_add(x, simd.splat(core::f32::consts::LOG2_E), rounder);
     let minus_n = simd.sub(rounder, rounded);
-    let [high, low] = LN_2.map(|part| simd.splat(part));
-    let r = simd.mul_add(minus_n, low, simd.mul_add(minus_n, high, x));
+    let [high, low] = LN_2;
+    let r = simd.mul_add(minus_n, simd.splat(high), x);
+    let r = simd.mul_add(minus_n, simd.splat(low), r);
     let y = simd.add_to_exponent(polynomial(simd, &EXP, r), rounded);
     let (largest, infinity) = (simd.splat(EXP_LARGEST), simd.splat(f32::INFINITY));
     let y = simd.select_gt(x, largest, infinity, y);
@@ -108,12 +109,13 @@ pub(crate) fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
 /// Horner's rule, highest power first.
 #[inline(always)]
 fn polynomial<S: Simd>(simd: S, coefficients: &[f32; 6], r: S::V) -> S::V {
-    let [c5, c4, c3, c2, c1, c0] = coefficients.map(|c| simd.splat(c));
-    let sum = simd.mul_add(c5, r, c4);
-    let sum = simd.mul_add(sum, r, c3);
-    let sum = simd.mul_add(sum, r, c2);
-    let sum = simd.mul_add(sum, r, c1);
-    simd.mul_add(sum, r, c0)
+    // No closure: one that is not inlined is compiled without the backend's instructions.
+    let [c5, c4, c3, c2, c1, c0] = *coefficients;
+    let sum = simd.mul_add(simd.splat(c5), r, simd.splat(c4));
+    let sum = simd.mul_add(sum, r, simd.splat(c3));
+    let sum = simd.mul_add(sum, r, simd.splat(c2));
+    let sum = simd.mul_add(sum, r, simd.splat(c1));
+    simd.mul_add(sum, r, simd.splat(c0))
 }
 
 #[cfg(test)]

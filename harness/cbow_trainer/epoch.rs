@@ -90,7 +90,7 @@ pub(super) fn run(
         parameters = others;
         workers.push(Worker {
             x: own.iter().map(|_| Vec::new()).collect(),
-            workspace: [0.0; damp_workspace_len()],
+            workspace: Vec::new(),
             losses: Vec::new(),
             slices: own,
             first,
@@ -144,7 +144,7 @@ struct Worker<'a> {
     slices: &'a mut [ParameterSlice],
     first: usize,
     x: Vec<Vec<f32>>,
-    workspace: [f32; damp_workspace_len()],
+    workspace: Vec<f32>,
     losses: Vec<f32>,
     exchange: &'a Exchange,
     windows: Windows<'a>,
@@ -208,6 +208,9 @@ impl Worker<'_> {
         if schedule.is_none() {
             return loss;
         }
+        let workspace = damp_workspace_len(steps.len());
+        self.workspace
+            .resize(workspace.max(self.workspace.len()), 0.0);
         damp(steps, view, squares, rate, &mut self.workspace)
             .expect("there is a square for every window");
         for (slice, x) in self.slices.iter_mut().zip(&self.x) {

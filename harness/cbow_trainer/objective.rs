@@ -8,6 +8,7 @@
 
 use super::{HuffmanTree, Loss};
 use crate::kernels::rng::Rng;
+use crate::kernels::simd::prefetch;
 use crate::{Error, Result};
 use std::f64::consts::LN_2;
 
@@ -55,6 +56,15 @@ impl Objective {
             Self::Tree(tree) => tree.view().expected_code_len(counts).unwrap_or(0.0) * LN_2,
             Self::Negatives { count, .. } => (1 + count) as f64 * LN_2,
             Self::Softmax { all } => (all.len() as f64).ln(),
+        }
+    }
+
+    /// Asks the memory for what [`Objective::decide`] will read.
+    #[inline]
+    pub(super) fn prefetch(&self, target: u32) {
+        if let Self::Tree(tree) = self {
+            let (path, _) = tree.view().path(target);
+            path.first().into_iter().for_each(prefetch);
         }
     }
 

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 /// time; from 128 on the vectors of the context are so stale that quality falls.
 pub(super) const BATCH: usize = 64;
 
+/// How many targets ahead their paths are asked for.
+const AHEAD: usize = 8;
+
 /// A line longer than this is cut; word2vec.c's `MAX_SENTENCE_LENGTH`.
 const MAX_SENTENCE: usize = 1000;
 
@@ -116,6 +119,9 @@ impl<'a> Windows<'a> {
                 true => 1 + rng.below(self.window as u64) as usize,
                 false => self.window,
             };
+            if let Some(soon) = self.place.sentence.get(self.place.target + AHEAD) {
+                self.objective.prefetch(*soon);
+            }
             self.push_window(size, &mut rng, batch);
             self.place.target += 1;
         }

@@ -17,14 +17,15 @@
 
 use super::BatchRef;
 use crate::error::{KernelError, ShapeError, take};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
 
 /// Nodes that are damped: those before this one. [`crate::huffman::build`] numbers nodes by
 /// falling count, and the rest are hardly ever shared within a batch.
 const HOT_NODES: usize = 1024;
 
-/// Elements of workspace that [`damp`] needs.
-pub const fn damp_workspace_len() -> usize {
-    HOT_NODES
+/// Elements of workspace that [`damp`] needs for a batch of so many scores.
+pub const fn damp_workspace_len(scores: usize) -> usize {
+    HOT_NODES.saturating_add(scores)
 }
 
 /// Divides the step of each node of each window by `1 + learning_rate / 4 * q`, where `q` is the
@@ -45,7 +46,7 @@ pub const fn damp_workspace_len() -> usize {
 /// // Two windows visit node 0; the second goes on to node 1.
 /// let batch = BatchRef::new(&[0, 0, 0], &[], &[0, 1, 3], &[0, 0, 1])?;
 /// let mut steps = [1.0, 1.0, 1.0];
-/// damp(&mut steps, batch, &[8.0, 24.0], 0.5, &mut [0.0; damp_workspace_len()])?;
+/// damp(&mut steps, batch, &[8.0, 24.0], 0.5, &mut [0.0; damp_workspace_len(3)])?;
 /// assert_eq!(steps, [0.25, 0.5, 1.0]);
 /// # Ok::<(), barelm_kernels::error::KernelError>(())
 /// ```
@@ -59,7 +60,10 @@ pub fn damp(
     if steps.len() != batch.scores_len() || squares.len() != batch.len() {
         return Err(ShapeError.into());
     }
-    let sums = take(workspace, HOT_NODES)?;
+    let workspace = take(workspace, damp_workspace_len(steps.len()))?;
+    let (sums, others) = workspace
+        .split_at_mut_checked(HOT_NODES)
+        .unwrap_or_default();
     sums.fill(0.0);
     for ((_, nodes), square) in batch.windows().zip(squares) {
         for node in nodes {
@@ -68,13 +72,42 @@ pub fn damp(
             }
         }
     }
-    let mut steps = steps.iter_mut();
+    let mut of_visits = others.iter_mut();
     for ((_, nodes), square) in batch.windows().zip(squares) {
-        for (node, step) in nodes.iter().zip(&mut steps) {
-            if let Some(sum) = sums.get(*node as usize) {
-                *step /= 1.0 + 0.25 * learning_rate * (sum - square);
-            }
+        for (node, others) in nodes.iter().zip(&mut of_visits) {
+            *others = sums.get(*node as usize).map_or(0.0, |sum| sum - square);
         }
     }
+    dispatch(Damp {
+        steps,
+        others,
+        curvature: 0.25 * learning_rate,
+    });
     Ok(())
+}
+
+/// Divides each step by `1 + curvature * others`.
+struct Damp<'a> {
+    steps: &'a mut [f32],
+    others: &'a [f32],
+    curvature: f32,
+}
+
+impl Kernel for Damp<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (one, curvature) = (simd.splat(1.0), simd.splat(self.curvature));
+        let damped = |steps, others| {
+            let divisor = simd.add(one, simd.mul(curvature, others));
+            simd.div(steps, divisor)
+        };
+        let (steps, last) = self.steps.as_chunks_mut::<LANES>();
+        let (others, last_others) = self.others.as_chunks::<LANES>();
+        for (steps, others) in steps.iter_mut().zip(others) {
+            simd.store(damped(simd.load(steps), simd.load(others)), steps);
+        }
+        let (of_last, others) = (simd.load_partial(last), simd.load_partial(last_others));
+        simd.store_partial(damped(of_last, others), last);
+    }
 }

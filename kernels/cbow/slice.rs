@@ -22,6 +22,12 @@ use core::ops::Range;
 /// How many windows ahead rows are asked for.
 const AHEAD: usize = 4;
 
+/// The same for rows that were read lately, and are in the second cache.
+const NEXT: usize = 1;
+
+/// Rows before this one are frequent: nodes and tokens are numbered by falling count.
+const FREQUENT: usize = 256;
+
 /// Most groups of sixteen dimensions in a slice: a slice of `x` and of `e` stay in registers.
 const MAX_GROUPS: usize = 4;
 
@@ -202,16 +208,17 @@ impl Forward<'_> {
         let (scores, squares) = self.partials.split_at_mut(scores_len);
         let mut scores = scores.iter_mut();
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
-        let ahead = self
-            .batch
-            .windows()
-            .skip(AHEAD)
-            .chain(core::iter::repeat((&[][..], &[][..])));
         let outputs = x_rows.iter_mut().zip(squares);
-        for (((context, nodes), (x_row, square)), (next_context, next_nodes)) in
-            self.batch.windows().zip(outputs).zip(ahead)
+        for (b, ((context, nodes), (x_row, square))) in
+            self.batch.windows().zip(outputs).enumerate()
         {
-            prefetch::<S, G>(simd, vectors, next_context);
+            let (next_context, next_nodes) = self.batch.window(b + AHEAD);
+            // The other words of a window are in those before it, as a rule.
+            prefetch::<S, G>(
+                simd,
+                vectors,
+                next_context.last_chunk::<1>().map_or(&[], |last| last),
+            );
             prefetch::<S, G>(simd, thetas, next_nodes);
             let mut x = [simd.splat(0.0); G];
             for token in context {
@@ -236,11 +243,16 @@ impl Forward<'_> {
     }
 }
 
-/// Asks for the rows of a window, while those of the ones before are worked on.
+/// Asks for rows, while those of the windows before are worked on; from the last one back to one
+/// that is so frequent that it is in a cache, for the rows of a path are ever rarer.
 #[inline(always)]
 fn prefetch<S: Simd, const G: usize>(simd: S, rows: &[[[f32; LANES]; G]], list: &[u32]) {
-    for i in list {
-        if let Some(row) = rows.get(*i as usize) {
+    for i in list.iter().rev() {
+        let i = *i as usize;
+        if i < FREQUENT {
+            break;
+        }
+        if let Some(row) = rows.get(i) {
             for line in row {
                 simd.prefetch(line);
             }
@@ -279,7 +291,9 @@ impl Update<'_> {
         let (vectors, thetas) = (rows_mut(vectors.data_mut()), rows_mut(thetas.data_mut()));
         let mut steps = self.steps;
         let (x_rows, _) = self.x.as_chunks::<LANES>().0.as_chunks::<G>();
-        for ((context, nodes), x_row) in self.batch.windows().zip(x_rows) {
+        for (b, ((context, nodes), x_row)) in self.batch.windows().zip(x_rows).enumerate() {
+            let (_, next_nodes) = self.batch.window(b + NEXT);
+            prefetch::<S, G>(simd, thetas, next_nodes);
             let (own, rest) = steps.split_at_checked(nodes.len()).unwrap_or_default();
             steps = rest;
             let (_, share) = self.projection.factors(context.len());

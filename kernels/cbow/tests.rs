@@ -269,7 +269,7 @@ impl Windows {
             learning_rate: options.learning_rate,
             sigmoid: options.sigmoid,
         });
-        let mut workspace = [f32::NAN; damp_workspace_len()];
+        let mut workspace = vec![f32::NAN; damp_workspace_len(nodes.len())];
         damp(
             scores,
             batch,

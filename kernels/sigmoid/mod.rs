@@ -169,6 +169,34 @@ fn ln_1p_with<S: Simd>(simd: S, z: S::V) -> S::V {
     simd.mul(sum, r)
 }
 
+/// The sigmoid in each lane; and what the losses `softplus(x)` are made of: `max(x, 0)` is added to
+/// `linear`, and `1 + exp(-|x|)`, which lies in `1 ..= 2`, multiplied to `product`, so that many
+/// logarithms become one.
+#[inline(always)]
+pub(crate) fn sigmoid_and_loss_with<S: Simd>(
+    simd: S,
+    method: SigmoidMethod,
+    x: S::V,
+    (linear, product): (&mut S::V, &mut S::V),
+) -> S::V {
+    let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
+    let sum = simd.add(one, exp_of_minus_abs(simd, x));
+    *linear = simd.add(*linear, simd.max(zero, x));
+    *product = simd.mul(*product, sum);
+    match method {
+        SigmoidMethod::Polynomial => {
+            let upper = simd.div(one, sum);
+            simd.select_gt(x, zero, upper, simd.sub(one, upper))
+        }
+        SigmoidMethod::Table => {
+            let mut lanes = [0.0; LANES];
+            simd.store(x, &mut lanes);
+            table_in_place(&mut lanes);
+            simd.load(&lanes)
+        }
+    }
+}
+
 /// `exp(-|x|)`; 0 once that is below the normal numbers, NaN for NaN.
 #[inline(always)]
 fn exp_of_minus_abs<S: Simd>(simd: S, x: S::V) -> S::V {
