@@ -19,6 +19,7 @@ mod fold_hash;
 mod huge;
 pub mod model_file;
 pub mod ngram;
+mod npy;
 pub mod output;
 pub mod parallel;
 pub mod pipeline;

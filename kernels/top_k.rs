@@ -148,8 +148,50 @@ pub fn top_k_of_products<const K: usize>(
     if x.len() != table.cols() {
         return Err(ShapeError);
     }
-    let best = TopK::new(K);
-    Ok(dispatch(BestRows { best, table, x }))
+    let (best, scales) = (TopK::new(K), &[][..]);
+    Ok(dispatch(BestRows {
+        best,
+        table,
+        scales,
+        x,
+    }))
+}
+
+/// The `K` rows of `table` that point most nearly where `x` does: `(table_i . x) / |table_i|` is
+/// largest, which for `x` of length 1 is the cosine of the angle between the two.
+///
+/// `inverse_norms[i]` is `1 / |table_i|` (0 for a row of zeros). Rows are read as they are, in one
+/// pass at the speed of memory: no table of rows at length 1 is needed.
+///
+/// # Errors
+/// [`ShapeError`] when `x.len() != table.cols()` or `inverse_norms.len() != table.rows()`.
+///
+/// # Precision
+/// Each score is the [`dot`](crate::blas1::dot) of a row and `x`, and one multiplication.
+///
+/// # Example
+/// ```
+/// use barelm_kernels::{mat::MatRef, top_k::top_k_of_cosines};
+/// let table = MatRef::new(&[3.0, 4.0, 0.0, 0.5], 2, 2)?;
+/// let best = top_k_of_cosines::<1>(table, &[0.2, 2.0], &[0.0, 1.0])?;
+/// assert_eq!((best[0].index, best[0].score), (1, 1.0));
+/// # Ok::<(), barelm_kernels::error::ShapeError>(())
+/// ```
+pub fn top_k_of_cosines<const K: usize>(
+    table: MatRef,
+    inverse_norms: &[f32],
+    x: &[f32],
+) -> Result<heapless::Vec<Scored, K>, ShapeError> {
+    if x.len() != table.cols() || inverse_norms.len() != table.rows() {
+        return Err(ShapeError);
+    }
+    let (best, scales) = (TopK::new(K), inverse_norms);
+    Ok(dispatch(BestRows {
+        best,
+        table,
+        scales,
+        x,
+    }))
 }
 
 struct Best<'a, const K: usize> {
@@ -169,6 +211,8 @@ impl<const K: usize> Kernel for Best<'_, K> {
 struct BestRows<'a, const K: usize> {
     best: TopK<K>,
     table: MatRef<'a>,
+    /// What the product of each row is multiplied with; none if it counts as it is.
+    scales: &'a [f32],
     x: &'a [f32],
 }
 
@@ -181,6 +225,10 @@ impl<const K: usize> Kernel for BestRows<'_, K> {
             let mut scores = [f32::NAN; LANES];
             for (i, score) in scores.iter_mut().enumerate().take(rows.rows()) {
                 *score = dot_with(simd, rows.row(i), self.x);
+            }
+            let scales = self.scales.get(start..).unwrap_or(&[]);
+            for (score, scale) in scores.iter_mut().zip(scales) {
+                *score *= scale;
             }
             self.best.offer_all(simd, &scores, start as u32);
         }
@@ -252,17 +300,26 @@ mod tests {
     }
 
     #[test]
-    fn top_k_of_products_is_top_k_of_the_dot_products() {
+    fn the_best_rows_are_top_k_of_the_dot_products() {
         on_every_backend(|backend| {
             for rows in LENGTHS {
                 let (table, x) = (values(rows * 19, 1), values(19, 2));
-                let table = MatRef::new(&table, rows, 19).unwrap();
-                let best = TopK::<5>::new(5);
-                let got = pairs(backend.run(BestRows { best, table, x: &x }));
-                let scores: Vec<f32> = (0..rows)
+                let (table, norms) = (MatRef::new(&table, rows, 19).unwrap(), values(rows, 3));
+                let products: Vec<f32> = (0..rows)
                     .map(|i| backend.run(Row(table.row(i), &x)))
                     .collect();
-                assert_eq!(got, naive(&scores, 5), "{rows} rows");
+                let run = |scales| {
+                    let best = TopK::<5>::new(5);
+                    pairs(backend.run(BestRows {
+                        best,
+                        table,
+                        scales,
+                        x: &x,
+                    }))
+                };
+                assert_eq!(run(&[]), naive(&products, 5), "{rows} rows");
+                let scaled: Vec<f32> = products.iter().zip(&norms).map(|(p, s)| p * s).collect();
+                assert_eq!(run(&norms), naive(&scaled, 5), "{rows} rows");
             }
         });
     }
@@ -283,5 +340,8 @@ mod tests {
         assert_eq!(top_k_of_products::<1>(table, &[1.0]), Err(ShapeError));
         let best = top_k_of_products::<1>(table, &[3.0, 4.0]).unwrap();
         assert_eq!(Ok(best[0].score), dot(&[1.0, 2.0], &[3.0, 4.0]));
+        let cosines = |norms| top_k_of_cosines::<1>(table, norms, &[3.0, 4.0]);
+        assert_eq!(cosines(&[]), Err(ShapeError));
+        assert_eq!(cosines(&[0.5]).unwrap()[0].score, 5.5);
     }
 }

@@ -9,4 +9,5 @@ mod support;
 mod synthetic;
 mod tokenizer;
 mod tokenizer_files;
+mod vector_files;
 mod vectors;

@@ -1,8 +1,10 @@
 //! Test sets: analogies in sections (questions-words, CA8) and pairs of words with a judgement.
 //!
-//! Analogies are answered as word2vec's `compute-accuracy` does: the word nearest to
-//! `b - a + c` among all others of the restricted vocabulary; upper and lower case are equal; a
-//! question with a word outside the vocabulary is not asked, but counted.
+//! Analogies are answered as word2vec's `compute-accuracy` and gensim's `evaluate_word_analogies`
+//! do: the word nearest to `b - a + c`, of vectors at length 1, among all others of the restricted
+//! vocabulary; of words that differ in upper and lower case alone the most frequent one stands for
+//! all; a question with a word outside the vocabulary is not asked, but counted. CA8's own script
+//! asks, too, where the fourth word alone is unknown, and counts the answer as wrong.
 
 use super::Embeddings;
 use super::space::{Space, normalize};
@@ -32,9 +34,10 @@ pub enum Evaluation {
 pub struct AnalogyReport {
     /// All questions together.
     pub total: Section,
-    /// Sections whose name does not start with `gram`; without such names, all.
+    /// Sections about meaning: all that are not about form.
     pub semantic: Section,
-    /// Sections whose name starts with `gram`.
+    /// Sections about the form of words: `gram...` of questions-words; `A`, `AB` (reduplication),
+    /// `prefix` and `suffix` of CA8's morphological file.
     pub syntactic: Section,
     /// Each section of the file.
     pub sections: Vec<Section>,
@@ -105,6 +108,11 @@ pub fn evaluate(
     }
 }
 
+/// Whether a section's questions are about the form of words.
+fn is_syntactic(name: &str) -> bool {
+    name.starts_with("gram") || ["A", "AB", "prefix", "suffix"].contains(&name)
+}
+
 /// Lines that are neither empty nor comments, and where they start.
 fn content_lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
@@ -147,7 +155,7 @@ fn read_analogies<'b>(
         let words: Vec<&[u8]> = fields(line).collect();
         let words: [&[u8]; 4] = words.try_into().map_err(|_| at)?;
         let current = sections.len() - 1;
-        match words.map(|word| space.id(word)) {
+        match words.map(|word| space.folded().id(word)) {
             [Some(a), Some(b), Some(c), Some(d)] => asked.push((current, [a, b, c, d])),
             _ => sections[current].out_of_vocabulary += 1,
         }
@@ -171,8 +179,8 @@ impl Questions {
         };
         AnalogyReport {
             total: of("total", |_| true),
-            semantic: of("semantic", |name| !name.starts_with("gram")),
-            syntactic: of("syntactic", |name| name.starts_with("gram")),
+            semantic: of("semantic", |name| !is_syntactic(name)),
+            syntactic: of("syntactic", is_syntactic),
             sections: self.sections,
         }
     }
@@ -199,14 +207,17 @@ impl Section {
     }
 }
 
-/// The answer to each question: all cosines by one product, the best that is not in the question.
+/// The answer to each question: all cosines by one product; of the best eight (three words of the
+/// question, five answers, as many as gensim looks at), the first that is not in the question.
 fn answer_block(space: &Space<'_>, block: &[(usize, [u32; 4])]) -> Vec<Option<u32>> {
     let table = space.table();
     let (rows, dim) = (table.rows(), table.cols());
     let mut questions = Vec::with_capacity(block.len() * dim);
     for (_, [a, b, c, _]) in block {
-        let [a, b, c] = [a, b, c].map(|id| table.row(*id as usize));
-        let mut question: Vec<f32> = (0..dim).map(|i| b[i] - a[i] + c[i]).collect();
+        let mut question = vec![0.0; dim];
+        for (weight, id) in [(-1.0, a), (1.0, b), (1.0, c)] {
+            space.add(weight, *id, &mut question);
+        }
         normalize(&mut question);
         questions.extend(question);
     }
@@ -218,12 +229,15 @@ fn answer_block(space: &Space<'_>, block: &[(usize, [u32; 4])]) -> Vec<Option<u3
         matmul_nt(dst, questions, table, Accum::Replace, &mut workspace)
     };
     product().expect("buffers were made for these shapes");
-    let best = |(row, (_, [a, b, c, _])): (&[f32], &(usize, [u32; 4]))| {
-        let best = top_k::<4>(row);
-        let answer = best.iter().find(|e| ![a, b, c].contains(&&e.index));
-        answer.map(|e| e.index)
+    let first = &space.folded().first;
+    let best = |(row, (_, [a, b, c, _])): (&mut [f32], &(usize, [u32; 4]))| {
+        let norms = row.iter_mut().zip(space.inverse_norms());
+        norms.for_each(|(product, inverse_norm)| *product *= inverse_norm);
+        let best = top_k::<8>(row);
+        let mut answers = best.iter().map(|e| first[e.index as usize]);
+        answers.find(|answer| ![a, b, c].contains(&answer))
     };
-    cosines.chunks(rows).zip(block).map(best).collect()
+    cosines.chunks_mut(rows).zip(block).map(best).collect()
 }
 
 /// Reads and judges a file of pairs; the error is the byte of a line that is none.
@@ -241,7 +255,7 @@ fn read_pairs<'b>(
             .ok()
             .and_then(|s| s.parse::<f64>().ok());
         let score = score.filter(|s| s.is_finite()).ok_or(at)?;
-        match (space.id(a), space.id(b)) {
+        match (space.folded().id(a), space.folded().id(b)) {
             (Some(a), Some(b)) => {
                 cosines.push(f64::from(space.cosine(a, b)));
                 judgements.push(score);

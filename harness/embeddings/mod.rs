@@ -1,7 +1,7 @@
 //! Word vectors: files, neighbours, analogies, evaluation.
 //!
-//! [`Embeddings`] owns what a file holds. A [`Space`] is the same vectors at length 1, ready for
-//! questions: then the cosine of two words is a dot product.
+//! [`Embeddings`] owns what a file holds. A [`Space`] borrows it and adds how long each vector is and
+//! where each word stands: then the cosine of two words is a dot product and two factors.
 
 mod evaluate;
 mod files;
@@ -9,6 +9,7 @@ mod space;
 mod spelling;
 
 pub use evaluate::{AnalogyReport, Evaluation, PairReport, Section, evaluate};
+pub use files::{Dtype, FileFormat};
 pub use space::{MAX_NEIGHBORS, Neighbor, Space};
 
 use crate::{Error, Result};

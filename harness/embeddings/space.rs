@@ -1,12 +1,14 @@
 //! Questions to word vectors: which words are near, and what completes an analogy.
 
 use super::Embeddings;
-use crate::kernels::blas1::{axpy, dot};
+use crate::kernels::blas1::dot;
 use crate::kernels::mat::MatRef;
-use crate::kernels::top_k::top_k_of_products;
+use crate::kernels::top_k::top_k_of_cosines;
 use crate::{Error, Result};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Most neighbours of one question.
 pub const MAX_NEIGHBORS: usize = 1000;
@@ -31,39 +33,72 @@ fn as_text<S: serde::Serializer>(
     serializer.serialize_str(&String::from_utf8_lossy(word))
 }
 
-/// Vectors at length 1, and where each word stands.
+/// Vectors, how long they are, and where each word stands.
 #[derive(Debug)]
 pub struct Space<'a> {
     embeddings: &'a Embeddings,
-    unit: Vec<f32>,
+    /// The vectors as they are; at length 1 if some are too long or short for products in `f32`.
+    vectors: Cow<'a, [f32]>,
+    inverse_norms: Vec<f32>,
     ids: HashMap<&'a [u8], u32>,
-    folded: HashMap<String, u32>,
+    folded: OnceLock<Folded>,
+}
+
+/// Words of which upper and lower case are equal.
+#[derive(Debug, Default)]
+pub(super) struct Folded {
+    ids: HashMap<String, u32>,
+    /// For each word, the first one that is equal to it.
+    pub(super) first: Vec<u32>,
+}
+
+impl Folded {
+    /// The number of the first, most frequent one of the words that are equal to this one.
+    pub(super) fn id(&self, word: &[u8]) -> Option<u32> {
+        self.ids.get(&fold(word)).copied()
+    }
 }
 
 impl<'a> Space<'a> {
-    /// The first `restrict` words (word2vec's files have the most frequent words first).
+    /// The first `restrict` words (word2vec's files have the most frequent words first). Vectors are
+    /// not copied.
     pub fn new(embeddings: &'a Embeddings, restrict: usize) -> Self {
         let rows = embeddings.words.len().min(restrict).min(u32::MAX as usize);
-        let mut unit = embeddings.data[..rows * embeddings.dim].to_vec();
-        unit.chunks_mut(embeddings.dim).for_each(normalize);
-        let (mut ids, mut folded) = (HashMap::new(), HashMap::new());
+        let mut vectors = Cow::Borrowed(&embeddings.data[..rows * embeddings.dim]);
+        let inverse_norms = inverse_norms(&vectors, embeddings.dim).unwrap_or_else(|| {
+            let rows = vectors.to_mut().chunks_mut(embeddings.dim);
+            rows.map(normalize).map(|()| 1.0).collect()
+        });
+        let mut ids = HashMap::with_capacity(rows);
         for (id, word) in (0..rows as u32).zip(&embeddings.words) {
             ids.entry(&word[..]).or_insert(id);
-            folded.entry(fold(word)).or_insert(id);
         }
         Self {
             embeddings,
-            unit,
+            vectors,
+            inverse_norms,
             ids,
-            folded,
+            folded: OnceLock::new(),
         }
     }
 
     /// The number of a word: as it is written, or else the most frequent one that differs in
     /// upper and lower case alone.
     pub fn id(&self, word: &[u8]) -> Option<u32> {
-        let exact = self.ids.get(word);
-        exact.or_else(|| self.folded.get(&fold(word))).copied()
+        let exact = self.ids.get(word).copied();
+        exact.or_else(|| self.folded().id(word))
+    }
+
+    /// The words without regard to upper and lower case; made at the first need.
+    pub(super) fn folded(&self) -> &Folded {
+        self.folded.get_or_init(|| {
+            let mut folded = Folded::default();
+            for (id, word) in (0..).zip(&self.embeddings.words[..self.inverse_norms.len()]) {
+                let first = *folded.ids.entry(fold(word)).or_insert(id);
+                folded.first.push(first);
+            }
+            folded
+        })
     }
 
     /// The word of a number.
@@ -74,16 +109,32 @@ impl<'a> Space<'a> {
             .map_or(&[], |word| word)
     }
 
-    /// All rows, each of length 1.
+    /// A row a word, of any length.
     pub(super) fn table(&self) -> MatRef<'_> {
-        let rows = self.unit.len() / self.embeddings.dim;
-        MatRef::new(&self.unit, rows, self.embeddings.dim).expect("rows are whole")
+        let rows = self.inverse_norms.len();
+        MatRef::new(&self.vectors, rows, self.embeddings.dim).expect("rows are whole")
+    }
+
+    /// What makes each row one of length 1.
+    pub(super) fn inverse_norms(&self) -> &[f32] {
+        &self.inverse_norms
+    }
+
+    /// Adds `weight` times the word's vector at length 1, which is rounded first: whether a word
+    /// comes before or behind another makes no difference to their sum.
+    pub(super) fn add(&self, weight: f32, id: u32, sum: &mut [f32]) {
+        let norm = self.inverse_norms[id as usize];
+        for (sum, x) in sum.iter_mut().zip(self.table().row(id as usize)) {
+            *sum += weight * (x * norm);
+        }
     }
 
     /// Cosine of two words' vectors.
     pub fn cosine(&self, a: u32, b: u32) -> f32 {
-        let (a, b) = (self.table().row(a as usize), self.table().row(b as usize));
-        dot(a, b).expect("rows are of one length")
+        let [a, b] = [a, b].map(|id| id as usize);
+        let product =
+            dot(self.table().row(a), self.table().row(b)).expect("rows are of one length");
+        product * self.inverse_norms[a] * self.inverse_norms[b]
     }
 
     /// The words nearest to one, nearest first, without itself.
@@ -116,12 +167,13 @@ impl<'a> Space<'a> {
         let mut asked = Vec::with_capacity(terms.len());
         for (word, weight) in terms {
             let id = self.id(word).ok_or_else(|| unknown(word))?;
-            axpy(*weight, self.table().row(id as usize), &mut question).expect("same length");
+            self.add(*weight, id, &mut question);
             asked.push(id);
         }
         normalize(&mut question);
         const K: usize = MAX_NEIGHBORS + MAX_TERMS;
-        let best = top_k_of_products::<K>(self.table(), &question).expect("same length");
+        let best = top_k_of_cosines::<K>(self.table(), &self.inverse_norms, &question)
+            .expect("same length");
         let others = best.iter().filter(|entry| !asked.contains(&entry.index));
         let neighbor = |index, cosine| Neighbor {
             word: self.word(index).to_vec(),
@@ -139,9 +191,18 @@ fn unknown(word: &[u8]) -> Error {
     Error::Failed(format!("\"{word}\" is not in the vocabulary"))
 }
 
-/// Text in lower case; bytes that are not UTF-8 are replaced.
+/// Text in upper case, as gensim compares it; bytes that are not UTF-8 are replaced.
 fn fold(word: &[u8]) -> String {
-    String::from_utf8_lossy(word).to_lowercase()
+    String::from_utf8_lossy(word).to_uppercase()
+}
+
+/// `1 / |x|` of each row, 0 for zeros; `None` if a square is near the ends of `f32`.
+fn inverse_norms(rows: &[f32], dim: usize) -> Option<Vec<f32>> {
+    let inverse_norm = |row: &[f32]| match dot(row, row).expect("one length") {
+        square if (1e-24..1e24).contains(&square) => Some(1.0 / square.sqrt()),
+        _ => row.iter().all(|x| *x == 0.0).then_some(0.0),
+    };
+    rows.chunks(dim).map(inverse_norm).collect()
 }
 
 /// Scales a vector to length 1; zero stays zero.

@@ -1,4 +1,4 @@
-//! Files that come back, files that must be refused, and questions with known answers.
+//! Questions with known answers.
 
 use super::*;
 use std::path::PathBuf;
@@ -22,94 +22,6 @@ fn file(folder: &TempDir, content: &[u8]) -> PathBuf {
     let path = folder.path().join("file");
     std::fs::write(&path, content).unwrap();
     path
-}
-
-#[test]
-fn both_formats_bring_back_the_same_bits() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut odd = sample();
-    odd.words[0] = " the".into();
-    odd.words[1] = b"\n\xFF\x00".to_vec();
-    odd.data[0] = f32::MIN_POSITIVE / 3.0;
-    odd.data[1] = -0.1;
-    odd.data[2] = f32::MAX;
-    let mut latin = sample();
-    latin.words[3] = b"caf\xE9".to_vec();
-    for embeddings in [sample(), odd, latin] {
-        let path = folder.path().join("vectors");
-        embeddings.save_binary(&path).unwrap();
-        assert_eq!(Embeddings::load(&path).unwrap(), embeddings);
-        embeddings.save_text(&path).unwrap();
-        assert_eq!(Embeddings::load(&path).unwrap(), embeddings);
-    }
-}
-
-#[test]
-fn an_empty_word_is_not_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("vectors");
-    let mut empty = sample();
-    empty.words[2].clear();
-    assert_eq!(empty.save_text(&path).unwrap_err().exit_code(), 2);
-    assert!(!path.exists());
-}
-
-#[test]
-fn files_of_other_programs_are_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let text =
-        Embeddings::load(file(&folder, b"2 2 \r\n</s> 0.5 -1e-3 \r\nword 1 2 \r\n")).unwrap();
-    assert_eq!(text.words, [b"</s>".to_vec(), b"word".to_vec()]);
-    assert_eq!(text.data, [0.5, -1e-3, 1.0, 2.0]);
-    // gensim writes no newline after a row.
-    let mut binary = b"2 1\na ".to_vec();
-    binary.extend(1.5f32.to_le_bytes());
-    binary.extend(b"b ");
-    binary.extend(2.5f32.to_le_bytes());
-    let binary = Embeddings::load(file(&folder, &binary)).unwrap();
-    assert_eq!((binary.words.len(), binary.data), (2, vec![1.5, 2.5]));
-}
-
-#[test]
-fn hostile_files_are_refused_with_their_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let refused = |content: &[u8]| match Embeddings::load(file(&folder, content)) {
-        Err(Error::Data { offset, .. }) => offset,
-        other => panic!("{:?} gave {other:?}", String::from_utf8_lossy(content)),
-    };
-    assert_eq!(refused(b""), None);
-    assert_eq!(refused(b"\0\0\0\0\0\0"), Some(0));
-    assert_eq!(refused(b"999999999999999 100\n"), Some(20));
-    assert_eq!(
-        refused(b"18446744073709551615 18446744073709551615\n"),
-        Some(0)
-    );
-    assert_eq!(refused(b"9223372036854775807 4\na 1 2 3 4"), Some(22));
-    assert_eq!(refused(b"2 0\n"), Some(0));
-    assert_eq!(refused(b"-2 3\na 1 2 3\n"), Some(0));
-    assert_eq!(refused(b"2 2\na 1 2\nb 1 x\n"), Some(14));
-    assert_eq!(refused(b"2 2\na 1 2\nb 1\n"), Some(14));
-    assert_eq!(refused(b"1 2\na 1 2\nb 1 2\n"), Some(10));
-    assert_eq!(refused(b"2 2\na 1 2\nb 1 nan\n"), Some(14));
-    let mut nan = b"1 1\na ".to_vec();
-    nan.extend(f32::NAN.to_le_bytes());
-    assert_eq!(refused(&nan), Some(6));
-}
-
-#[test]
-fn every_truncation_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("vectors");
-    sample().save_binary(&path).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
-    // Without its last byte, a newline, the file is still whole.
-    for len in 0..bytes.len() - 1 {
-        assert!(
-            Embeddings::load(file(&folder, &bytes[..len])).is_err(),
-            "{len}"
-        );
-    }
-    assert!(Embeddings::load(file(&folder, &bytes[..bytes.len() - 1])).is_ok());
 }
 
 #[test]
@@ -146,6 +58,49 @@ fn analogies_are_counted_by_section() {
     assert_eq!((report.syntactic.asked, report.syntactic.correct), (1, 0));
     assert_eq!(report.semantic.accuracy, 1.0);
     assert_eq!((report.total.asked, report.total.correct), (3, 2));
+}
+
+/// Sections of CA8: those of its morphological file are about form.
+#[test]
+fn sections_of_ca8_are_grouped() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "man woman king queen\n";
+    let sections = ["A", "AB", "prefix", "suffix", "geography"];
+    let questions: String = sections.map(|name| format!(": {name}\n{line}")).concat();
+    let path = file(&folder, questions.as_bytes());
+    let Evaluation::Analogies(report) = evaluate(&sample(), path, usize::MAX, 1).unwrap() else {
+        panic!("four words a line are analogies");
+    };
+    assert_eq!((report.syntactic.asked, report.semantic.asked), (4, 1));
+}
+
+#[test]
+fn words_that_differ_in_case_alone_are_one_in_a_test_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cased = sample();
+    cased
+        .words
+        .extend(["Queen", "KING"].map(|w| w.as_bytes().to_vec()));
+    // Nearer to the question than `queen`: an answer as good, and a word of the question.
+    cased.data.extend([1.0, 1.0, 1.2, 1.0, 0.9, 1.1]);
+    let path = file(&folder, b": family\nman woman King QUEEN\n");
+    let Evaluation::Analogies(report) = evaluate(&cased, path, usize::MAX, 1).unwrap() else {
+        panic!("four words a line are analogies");
+    };
+    assert_eq!((report.total.asked, report.total.correct), (1, 1));
+}
+
+#[test]
+fn vectors_of_any_length_are_compared_by_their_angle() {
+    let mut scaled = sample();
+    let plain = Space::new(&sample(), usize::MAX).cosine(0, 3);
+    for (i, row) in scaled.data.chunks_mut(3).enumerate() {
+        row.iter_mut()
+            .for_each(|x| *x *= [1e30, 1e-30, 1.0, 1e20, 1e-15][i]);
+    }
+    let space = Space::new(&scaled, usize::MAX);
+    assert!((space.cosine(0, 3) - plain).abs() < 1e-6);
+    assert_eq!(space.neighbors(b"king", 1).unwrap()[0].word, b"queen");
 }
 
 #[test]

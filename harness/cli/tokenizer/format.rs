@@ -1,7 +1,7 @@
 //! Token ids as text, JSON, raw integers or npy: formatted chunk by chunk, put together in order.
 
 use super::output::Output;
-use crate::Result;
+use crate::{Result, npy};
 use clap::ValueEnum;
 
 /// How ids are written.
@@ -106,9 +106,6 @@ fn push_decimal(bytes: &mut Vec<u8>, mut number: u32) {
     }
 }
 
-/// Length of an npy header that has room for any count.
-const NPY_HEADER_LEN: usize = 128;
-
 /// Writes formatted chunks one behind the other.
 pub(super) struct IdWriter {
     format: IdFormat,
@@ -121,7 +118,7 @@ pub(super) struct IdWriter {
 impl IdWriter {
     pub(super) fn new(format: IdFormat, mut output: Output) -> Result<Self> {
         if format == IdFormat::Npy {
-            output.write(&[0; NPY_HEADER_LEN])?;
+            output.write(&[0; npy::HEADER_LEN])?;
         }
         Ok(Self {
             format,
@@ -160,18 +157,11 @@ impl IdWriter {
             self.output.write(self.format.marks()[2])?;
         }
         if self.format == IdFormat::Npy {
-            self.output.write_at_start(&npy_header(self.written))?;
+            self.output
+                .write_at_start(&npy::header("<u4", &[self.written]))?;
         }
         self.output.finish()
     }
-}
-
-fn npy_header(ids: u64) -> Vec<u8> {
-    let fields = format!("{{'descr': '<u4', 'fortran_order': False, 'shape': ({ids},), }}");
-    let mut header = b"\x93NUMPY\x01\x00".to_vec();
-    header.extend(((NPY_HEADER_LEN - 10) as u16).to_le_bytes());
-    header.extend(format!("{fields:<width$}\n", width = NPY_HEADER_LEN - 11).into_bytes());
-    header
 }
 
 #[cfg(test)]
@@ -223,7 +213,7 @@ mod tests {
     #[test]
     fn an_npy_header_says_how_many_ids_follow() {
         let file = written(IdFormat::Npy, &[&[(&[7, 8], true)], &[(&[9], true)]]);
-        assert_eq!((file.len(), file[127]), (NPY_HEADER_LEN + 12, b'\n'));
+        assert_eq!((file.len(), file[127]), (npy::HEADER_LEN + 12, b'\n'));
         assert!(String::from_utf8_lossy(&file[..128]).contains("'shape': (3,)"));
     }
 }

@@ -15,7 +15,7 @@ pub(in crate::cli) struct EvaluateArgs {
     /// Only the N most frequent words take part; 0 for all
     #[arg(long, value_name = "N", default_value_t = 30_000)]
     restrict: usize,
-    /// Analogies (questions-words) or word pairs with scores (tsv)
+    /// Analogies (questions-words, CA8) or word pairs with scores (tsv)
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }
@@ -44,7 +44,9 @@ pub(super) fn evaluate(global: &Global, args: &EvaluateArgs) -> Result<()> {
 fn print_evaluation(stdout: &mut Stdout, evaluation: &Evaluation) -> Result<()> {
     match evaluation {
         Evaluation::Analogies(report) => {
-            let totals = [("semantic", &report.semantic), ("syntactic", &report.syntactic), ("total", &report.total)];
+            let groups = [("semantic", &report.semantic), ("syntactic", &report.syntactic)];
+            let groups = groups.into_iter().filter(|(_, group)| group.asked + group.out_of_vocabulary > 0);
+            let totals = groups.chain([("total", &report.total)]);
             let sections = report.sections.iter().map(|section| (&section.name[..], section));
             for (name, section) in sections.chain(totals) {
                 let Section { asked, correct, out_of_vocabulary, accuracy, .. } = section;

@@ -1,13 +1,15 @@
 //! `barelm vectors`: train, neighbors, analogy, evaluate, convert.
 
+mod convert;
 mod evaluate;
 mod questions;
 mod train;
 
 use super::Global;
 use crate::Result;
-use crate::embeddings::Embeddings;
+use crate::embeddings::{Embeddings, FileFormat};
 use clap::{Args, Subcommand};
+use convert::ConvertArgs;
 use evaluate::EvaluateArgs;
 use questions::{AnalogyArgs, NeighborsArgs};
 use std::path::{Path, PathBuf};
@@ -23,25 +25,16 @@ pub(super) enum VectorsCommand {
     Analogy(AnalogyArgs),
     /// Accuracy on analogies, correlation on word pairs
     Evaluate(EvaluateArgs),
-    /// From one file format to another
+    /// From one file format to another, or to elements of another type
     Convert(ConvertArgs),
 }
 
 /// Vectors on disk.
 #[derive(Args)]
 struct Model {
-    /// word2vec binary or text
+    /// word2vec binary or text, .npy (the words in X.words.txt), or .safetensors
     #[arg(long = "model", short = 'm', value_name = "FILE")]
     path: PathBuf,
-}
-
-#[derive(Args)]
-pub(super) struct ConvertArgs {
-    #[command(flatten)]
-    model: Model,
-    /// word2vec binary, or text if the name ends in .txt
-    #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
 }
 
 pub(super) fn run(global: &Global, command: VectorsCommand) -> Result<()> {
@@ -50,15 +43,13 @@ pub(super) fn run(global: &Global, command: VectorsCommand) -> Result<()> {
         VectorsCommand::Neighbors(args) => questions::neighbors(global, &args),
         VectorsCommand::Analogy(args) => questions::analogy(global, &args),
         VectorsCommand::Evaluate(args) => evaluate::evaluate(global, &args),
-        VectorsCommand::Convert(args) => save(&args.model.load()?, &args.output),
+        VectorsCommand::Convert(args) => convert::convert(&args),
     }
 }
 
+/// Writes vectors in the format of the name's ending.
 fn save(embeddings: &Embeddings, path: &Path) -> Result<()> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("txt" | "vec") => embeddings.save_text(path),
-        _ => embeddings.save_binary(path),
-    }
+    embeddings.save(path, FileFormat::of_path(path))
 }
 
 impl Model {

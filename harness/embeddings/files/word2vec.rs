@@ -4,85 +4,52 @@
 //! binary   "V d\n", then for each word: its bytes, a space, d little-endian f32, "\n"
 //! text     "V d\n", then for each word: its bytes, and d times a space and a number, "\n"
 //! ```
-//! Which of the two a file is shows in its first row. A file is a stranger's: no number in it is
-//! believed before it was compared with the length of the file.
+//! Which of the two a file is shows in its first row.
 
-use super::{Embeddings, spelling};
-use crate::corpus::map::map_path;
+use super::super::{Embeddings, spelling};
+use super::{first_not_finite, word_list};
 use crate::output::OutputFile;
 use crate::{Error, Result};
-use std::borrow::Cow;
 use std::path::Path;
 
 /// Largest dimension of a file.
 const MAX_FILE_DIM: usize = 1 << 16;
 /// Longest word of a file, in bytes.
 const MAX_WORD: usize = 1 << 20;
+const NOT_FINITE: &str = "a vector holds something that is no finite number";
 
-impl Embeddings {
-    /// Reads word2vec's binary or text format.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when there is no such file, [`Error::Data`] with the byte where it is not
-    /// what it should be.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        if std::fs::metadata(path).is_ok_and(|m| m.len() == 0) {
-            return Err(Error::data(path, "the file is empty; train vectors first"));
-        }
-        let bytes = map_path(path)?;
-        let mut reader = Reader {
-            path,
-            bytes: &bytes,
-            at: 0,
-        };
-        let embeddings = reader.read()?;
-        crate::progress::check()?;
-        Ok(embeddings)
-    }
+pub(super) fn load(path: &Path, bytes: &[u8]) -> Result<Embeddings> {
+    let mut reader = Reader { path, bytes, at: 0 };
+    reader.read()
+}
 
-    /// Writes word2vec's binary format.
-    ///
-    /// # Errors
-    /// [`Error::Io`], or [`Error::Usage`] for an empty word.
-    pub fn save_binary(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.save(path, |row, out| {
-            out.push(b' ');
-            row.iter().for_each(|x| out.extend(x.to_le_bytes()));
-        })
-    }
+pub(super) fn save_binary(embeddings: &Embeddings, path: &Path) -> Result<()> {
+    save(embeddings, path, |row, out| {
+        out.push(b' ');
+        out.extend_from_slice(bytemuck::cast_slice(row));
+    })
+}
 
-    /// Writes word2vec's text format; numbers have the digits that bring them back exactly.
-    ///
-    /// # Errors
-    /// [`Error::Io`], or [`Error::Usage`] for an empty word.
-    pub fn save_text(&self, path: impl AsRef<Path>) -> Result<()> {
-        self.save(path, |row, out| {
-            row.iter().for_each(|x| out.extend(format!(" {x}").bytes()));
-        })
-    }
+/// Numbers have the digits that bring them back exactly.
+pub(super) fn save_text(embeddings: &Embeddings, path: &Path) -> Result<()> {
+    save(embeddings, path, |row, out| {
+        row.iter().for_each(|x| out.extend(format!(" {x}").bytes()));
+    })
+}
 
-    fn save(&self, path: impl AsRef<Path>, put: impl Fn(&[f32], &mut Vec<u8>)) -> Result<()> {
-        if let Some(i) = self.words.iter().position(Vec::is_empty) {
-            let message = format!("word {i} is empty, which word2vec's formats cannot hold");
-            return Err(Error::Usage(message));
-        }
-        let words = match spelling::must_map(&self.words) {
-            true => Cow::Owned(spelling::map(&self.words)),
-            false => Cow::Borrowed(&self.words),
-        };
-        let mut file = OutputFile::create(path)?;
-        file.write(format!("{} {}\n", words.len(), self.dim).as_bytes())?;
-        let mut line = Vec::new();
-        for (i, word) in words.iter().enumerate() {
-            line.clear();
-            line.extend_from_slice(word);
-            put(self.vector(i), &mut line);
-            line.push(b'\n');
-            file.write(&line)?;
-        }
-        file.commit()
+fn save(embeddings: &Embeddings, path: &Path, put: impl Fn(&[f32], &mut Vec<u8>)) -> Result<()> {
+    let words = word_list::spelled(&embeddings.words)?;
+    let mut file = OutputFile::create(path)?;
+    file.write(format!("{} {}\n", words.len(), embeddings.dim).as_bytes())?;
+    let mut line = Vec::new();
+    for (i, word) in words.iter().enumerate() {
+        line.clear();
+        line.extend_from_slice(word);
+        put(embeddings.vector(i), &mut line);
+        line.push(b'\n');
+        file.write(&line)?;
     }
+    file.commit()
 }
 
 struct Reader<'a> {
@@ -109,7 +76,7 @@ impl<'a> Reader<'a> {
         if self.rest().iter().any(|byte| !byte.is_ascii_whitespace()) {
             return self.refuse(format!("text follows after {rows} rows"));
         }
-        let words = spelling::unmap(words);
+        let words = spelling::unspell(words);
         Ok(Embeddings { words, dim, data })
     }
 
@@ -172,11 +139,8 @@ impl<'a> Reader<'a> {
             .iter()
             .take_while(|byte| matches!(byte, b'\n' | b'\r'));
         self.at += newlines.count();
-        let space = self
-            .rest()
-            .iter()
-            .take(MAX_WORD)
-            .position(|byte| *byte == b' ');
+        let longest = self.rest().len().min(MAX_WORD);
+        let space = memchr::memchr(b' ', &self.rest()[..longest]);
         let Some(len) = space.filter(|len| *len > 0) else {
             return self.refuse("a word is missing");
         };
@@ -189,10 +153,14 @@ impl<'a> Reader<'a> {
         let Some(row) = self.rest().get(..4 * dim) else {
             return self.refuse("a vector is cut off");
         };
-        for bytes in row.as_chunks::<4>().0 {
-            self.push(f32::from_le_bytes(*bytes), data)?;
-            self.at += 4;
+        let before = data.len();
+        let numbers = row.as_chunks::<4>().0.iter();
+        data.extend(numbers.map(|bytes| f32::from_le_bytes(*bytes)));
+        if let Some(i) = first_not_finite(&data[before..]) {
+            self.at += 4 * i;
+            return self.refuse(NOT_FINITE);
         }
+        self.at += row.len();
         Ok(())
     }
 
@@ -208,7 +176,10 @@ impl<'a> Reader<'a> {
                 let Some(value) = number(field) else {
                     return self.refuse("a number is expected");
                 };
-                self.push(value, data)?;
+                if !value.is_finite() {
+                    return self.refuse(NOT_FINITE);
+                }
+                data.push(value);
             }
             self.at += field.len() + 1;
         }
@@ -218,14 +189,6 @@ impl<'a> Reader<'a> {
                 data.len() - before
             ));
         }
-        Ok(())
-    }
-
-    fn push(&self, value: f32, data: &mut Vec<f32>) -> Result<()> {
-        if !value.is_finite() {
-            return self.refuse("a vector holds something that is no finite number");
-        }
-        data.push(value);
         Ok(())
     }
 }
