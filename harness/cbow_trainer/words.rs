@@ -7,6 +7,7 @@
 use super::TokenSource;
 use crate::corpus::Corpus;
 use crate::corpus::map::{Mapping, map_file};
+use crate::fold_hash::Seeded;
 use crate::progress::Progress;
 use crate::token_stream::Ids;
 use crate::{Error, Result};
@@ -89,7 +90,7 @@ impl WordStream {
 /// Words in order of their first appearance.
 #[derive(Default)]
 struct Counter {
-    ids: HashMap<Box<[u8]>, u32>,
+    ids: HashMap<Box<[u8]>, u32, Seeded>,
     counts: Vec<u64>,
 }
 
