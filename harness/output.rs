@@ -9,6 +9,10 @@ use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// How temporary names begin and end.
+const PREFIX: &str = ".barelm-";
+const SUFFIX: &str = ".tmp";
+
 /// A file under a temporary name; [`OutputFile::commit`] gives it its own. Dropped, it is removed.
 #[derive(Debug)]
 pub struct OutputFile {
@@ -34,8 +38,8 @@ impl Target {
         let folder = folder(path);
         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         let file = tempfile::Builder::new()
-            .prefix(".barelm-")
-            .suffix(".tmp")
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
             .permissions(default_permissions())
             .tempfile_in(folder)
             .map_err(plain)
@@ -162,6 +166,20 @@ pub fn write_file(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let mut file = OutputFile::create(path)?;
     file.write(bytes)?;
     file.commit()
+}
+
+/// Removes what killed runs left in a folder that no other run writes to. A folder that cannot be
+/// read has nothing to remove.
+pub(crate) fn remove_leftovers(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+            // One that stays costs room and nothing else.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The error without the temporary name that `tempfile` adds to it.

@@ -135,6 +135,8 @@ fn a_training_killed_twenty_times_ends_with_the_vectors_of_an_undisturbed_one() 
     assert!(kills > 0, "this machine is faster than the test thinks");
     succeed(&long_training(&text, &got, &at));
     assert!(std::fs::read(want).unwrap() == std::fs::read(got).unwrap());
+    let left = std::fs::read_dir(at).unwrap().count();
+    assert_eq!(left, 1, "the checkpoint, and nothing that a kill left");
 }
 
 #[test]

@@ -32,7 +32,7 @@ const TABLES: [[u8; 8]; 2] = [*b"vectors\0", *b"thetas\0\0"];
 /// Where and when to write checkpoints.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
-    /// The folder of `vectors.checkpoint`.
+    /// The folder of `vectors.checkpoint`, which no other job writes to.
     pub folder: PathBuf,
     /// Time between two of them: what a kill may lose.
     pub every: Duration,

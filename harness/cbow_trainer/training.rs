@@ -8,6 +8,7 @@ use super::parameters::{self, ParameterSlice};
 use super::windows::{Place, Windows, keep_chances};
 use super::{CbowOptions, EpochReport, TokenSource, Trained, memory};
 use crate::embeddings::Embeddings;
+use crate::output::remove_leftovers;
 use crate::progress::{self, Progress, human};
 use crate::token_stream::Ids;
 use crate::{Error, Result};
@@ -180,6 +181,7 @@ impl<'a> Training<'a> {
         let Some(checkpoints) = &self.checkpoints else {
             return Ok(first(String::new()));
         };
+        remove_leftovers(&checkpoints.folder);
         let job = checkpoint::job(self.options, self.source, self.start);
         let saved = match checkpoints.resume {
             true => checkpoint::load(checkpoints, &job, parameters)?,

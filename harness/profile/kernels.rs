@@ -9,11 +9,13 @@
 //!   a softmax that and four more; a sigmoid by table is four, and reads its table's entry.
 //! - Bytes are every operand once: read, and read and written where it is changed. A write counts
 //!   like a read, although reads are what the bound was measured with.
+//! - The percentage in the shape of a loop of CBOW is its share of the time of all four.
 //! - A window of CBOW with `c` context words and a path of `l` nodes reads and writes `c + l` rows.
 
 use super::machine::{Machine, Work};
 use super::report::Row;
 use super::timing::median_seconds;
+use super::word_vectors;
 use crate::Result;
 use crate::cbow_trainer::HuffmanTree;
 use crate::kernels::attention::{
@@ -37,9 +39,9 @@ const EXP_FLOPS: f64 = 20.0;
 /// Bytes of an element.
 const F32: usize = size_of::<f32>();
 /// Rows of the tables that words are looked up in.
-const VOCAB_SIZE: usize = 20_000;
+pub(super) const VOCAB_SIZE: usize = 20_000;
 /// Windows of the text that the CBOW kernels pass over in one call.
-const WINDOWS: usize = 1000;
+pub(super) const WINDOWS: usize = 1000;
 
 /// A row for each kernel.
 ///
@@ -57,6 +59,7 @@ pub(super) fn measure(machine: &Machine, seconds: f64) -> Result<Vec<Row>> {
     attention(&mut bench)?;
     cached_query(&mut bench)?;
     words(&mut bench)?;
+    bench.rows.extend(word_vectors::measure(machine, seconds)?);
     Ok(bench.rows)
 }
 
@@ -239,7 +242,7 @@ fn cached_query(bench: &mut Bench<'_>) -> Result<()> {
 }
 
 /// Ids whose probabilities are about `1 / rank`, as in text, with their Huffman tree.
-fn zipf_text() -> Result<(Vec<u32>, HuffmanTree)> {
+pub(super) fn zipf_text() -> Result<(Vec<u32>, HuffmanTree)> {
     let mut rng = Rng::new(1);
     let mut draw = || ((VOCAB_SIZE as f32).powf(rng.uniform()) - 1.0) as u32;
     let ids: Vec<u32> = (0..WINDOWS + 6).map(|_| draw()).collect();

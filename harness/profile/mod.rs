@@ -3,7 +3,7 @@
 //! | question | file |
 //! |---|---|
 //! | how fast can one core compute and read? | `machine.rs` |
-//! | how near to that does each kernel come? | `kernels.rs` |
+//! | how near to that does each kernel come? | `kernels.rs`, `word_vectors.rs` |
 //! | how fast are the stages that a user waits for? | `stages.rs` |
 //! | how long does a call take? | `timing.rs` |
 //!
@@ -16,6 +16,7 @@ mod machine;
 mod report;
 mod stages;
 mod timing;
+mod word_vectors;
 
 pub use report::{Bound, Report, Row};
 

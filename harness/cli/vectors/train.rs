@@ -72,7 +72,7 @@ pub(in crate::cli) struct TrainArgs {
     /// Start from the vectors of this file, for the words that it has
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
-    /// Write checkpoints to this folder
+    /// Write checkpoints to this folder, which no other job writes to
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
     /// Minutes between checkpoints: what a kill may lose
@@ -92,7 +92,7 @@ pub(in crate::cli) struct TrainArgs {
     /// Equal seeds give equal vectors
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// word2vec binary, or text if the name ends in .txt
+    /// word2vec binary, or what the name's ending says (see `vectors convert`)
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 }
