@@ -10,6 +10,7 @@ pub(super) struct Batch {
     rows: Vec<u32>,
     signs: Vec<f32>,
     targets: Vec<u32>,
+    tokens_read: u64,
 }
 
 impl Default for Batch {
@@ -21,6 +22,7 @@ impl Default for Batch {
             rows: Vec::new(),
             signs: Vec::new(),
             targets: Vec::new(),
+            tokens_read: 0,
         }
     }
 }
@@ -55,6 +57,16 @@ impl Batch {
             let sign = |i| if code >> i & 1 == 1 { 1.0 } else { -1.0 };
             self.signs.extend((0..rows.len()).map(sign));
         }
+    }
+
+    /// Notes how many tokens of the text have been read for this batch and those before.
+    pub(super) fn set_tokens_read(&mut self, tokens: u64) {
+        self.tokens_read = tokens;
+    }
+
+    /// Tokens read for this batch and those before, those that subsampling left out included.
+    pub(super) fn tokens_read(&self) -> u64 {
+        self.tokens_read
     }
 
     /// Number of windows.

@@ -1,8 +1,9 @@
 //! A pass over the text, on several threads that own different slices.
 //!
-//! Every thread runs through the same windows and computes the same steps from the sum of all
-//! partial scores; it differs from the others only in the slices that it reads and changes. The
-//! first thread also reports.
+//! Every thread takes the same batches and computes the same steps from the sum of all partial
+//! scores; it differs from the others only in the slices that it reads and changes. The first
+//! thread, whose slices are never wider than the others', also reports, and makes the next batch
+//! before it meets the others.
 
 use super::CbowOptions;
 use super::batch::Batch;
@@ -77,7 +78,7 @@ pub(super) struct Passed {
 pub(super) fn run(
     mut parameters: &mut [ParameterSlice],
     pass: &Pass<'_>,
-    report: impl FnMut(&Totals, bool) -> Result<Wish>,
+    mut report: impl FnMut(&Totals, bool) -> Result<Wish>,
 ) -> Result<Passed> {
     let slices = parameters.len();
     let threads = pass.options.threads.clamp(1, slices.max(1));
@@ -95,18 +96,47 @@ pub(super) fn run(
             slices: own,
             first,
             exchange: &exchange,
-            windows: pass.windows.clone(),
             pass,
         });
     }
-    std::thread::scope(|scope| {
+    let mut lead = Lead {
+        windows: pass.windows.clone(),
+        report: &mut report,
+    };
+    lead.make_batch(&exchange, 0);
+    let (totals, is_done) = std::thread::scope(|scope| {
         let mut workers = workers.into_iter();
-        let reporter = workers.next().expect("there is at least one thread");
+        let leader = workers.next().expect("there is at least one thread");
         for worker in workers {
-            scope.spawn(move || worker.run(|_, _| Ok(Wish::GoOn)));
+            scope.spawn(move || worker.run(None));
         }
-        reporter.run(report)
-    })
+        leader.run(Some(&mut lead))
+    })?;
+    let place = lead.windows.into_place();
+    #[rustfmt::skip]
+    let passed = Passed { place, totals, is_done };
+    Ok(passed)
+}
+
+/// What the first thread does for all.
+struct Lead<'a> {
+    windows: Windows<'a>,
+    report: &'a mut dyn FnMut(&Totals, bool) -> Result<Wish>,
+}
+
+impl Lead<'_> {
+    fn make_batch(&mut self, exchange: &Exchange, round: usize) {
+        self.windows.next_batch(&mut exchange.batch_mut(round));
+    }
+
+    /// Reports; makes the next batch if there is to be one.
+    fn go_on(&mut self, totals: &Totals, exchange: &Exchange, round: usize) -> Result<Wish> {
+        let wish = (self.report)(totals, false)?;
+        if wish == Wish::GoOn {
+            self.make_batch(exchange, round + 1);
+        }
+        Ok(wish)
+    }
 }
 
 /// Reports the mean loss of the windows since the report before, and refuses to go on when it is
@@ -139,7 +169,7 @@ pub(super) fn report_to<'p>(
     }
 }
 
-/// A thread: the slices that it owns, and its own run through the windows.
+/// A thread, and the slices that it owns.
 struct Worker<'a> {
     slices: &'a mut [ParameterSlice],
     first: usize,
@@ -147,43 +177,38 @@ struct Worker<'a> {
     workspace: Vec<f32>,
     losses: Vec<f32>,
     exchange: &'a Exchange,
-    windows: Windows<'a>,
     pass: &'a Pass<'a>,
 }
 
 impl Worker<'_> {
-    /// All batches.
-    fn run(mut self, mut report: impl FnMut(&Totals, bool) -> Result<Wish>) -> Result<Passed> {
-        let _guard = self.exchange.guard();
-        let (mut batch, mut sums) = (Batch::default(), vec![]);
-        let (mut totals, mut is_done) = (self.pass.totals, false);
+    /// All batches; returns the totals, and whether there are no more.
+    fn run(mut self, mut lead: Option<&mut Lead<'_>>) -> Result<(Totals, bool)> {
+        let exchange = self.exchange;
+        let _guard = exchange.guard();
+        let (mut sums, mut totals) = (vec![], self.pass.totals);
         for round in 0.. {
-            self.windows.next_batch(&mut batch);
+            let batch = &*exchange.batch(round);
             if batch.len() == 0 {
-                is_done = true;
-                report(&totals, true)?;
-                break;
+                let reported = lead.map(|lead| (lead.report)(&totals, true));
+                return reported.transpose().map(|_| (totals, true));
             }
-            self.forward(&batch, round);
-            let reported = report(&totals, false);
-            let wish = *reported.as_ref().unwrap_or(&Wish::Stop);
-            let wish = self.exchange.meet(round, wish);
-            if wish == Wish::Stop {
-                reported?;
-                break;
-            }
-            self.exchange.sum_into(round, &mut sums);
-            totals.loss += self.update(&batch, &mut sums);
-            totals.windows += batch.len() as u64;
-            totals.tokens = self.windows.tokens_read();
-            if wish == Wish::Pause {
-                break;
+            self.forward(batch, round);
+            let lead = lead.as_deref_mut();
+            let wish = lead.map_or(Ok(Wish::GoOn), |lead| lead.go_on(&totals, exchange, round));
+            match exchange.meet(round, *wish.as_ref().unwrap_or(&Wish::Stop)) {
+                Wish::Stop => return wish.map(|_| (totals, false)),
+                met => {
+                    exchange.sum_into(round, &mut sums);
+                    totals.loss += self.update(batch, &mut sums);
+                    totals.windows += batch.len() as u64;
+                    totals.tokens = batch.tokens_read();
+                    if met == Wish::Pause {
+                        break;
+                    }
+                }
             }
         }
-        let place = self.windows.into_place();
-        #[rustfmt::skip]
-        let passed = Passed { place, totals, is_done };
-        Ok(passed)
+        Ok((totals, false))
     }
 
     /// Partial sums of this thread's slices, into the exchange.
@@ -201,7 +226,7 @@ impl Worker<'_> {
     /// Turns the sums into steps, and takes them on this thread's slices; returns the loss.
     fn update(&mut self, batch: &Batch, sums: &mut [f32]) -> f64 {
         let schedule = self.pass.schedule;
-        let rate = schedule.map_or(0.0, |s| s.rate(self.windows.tokens_read()));
+        let rate = schedule.map_or(0.0, |s| s.rate(batch.tokens_read()));
         let view = batch.view();
         let (steps, squares) = sums.split_at_mut(view.scores_len());
         let loss = self.activate(batch, steps, rate);

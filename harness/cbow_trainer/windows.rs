@@ -1,7 +1,6 @@
 //! From a stream of ids to batches of windows: sentences, subsampling, window sizes.
 //!
-//! All random numbers come from one generator in the order of the text, so that every thread can
-//! run through the same windows by itself.
+//! All random numbers come from one generator in the order of the text.
 
 use super::batch::Batch;
 use super::objective::Objective;
@@ -96,11 +95,6 @@ impl<'a> Windows<'a> {
         }
     }
 
-    /// Tokens read so far, those that subsampling left out included.
-    pub(super) fn tokens_read(&self) -> u64 {
-        self.place.read
-    }
-
     /// Where the next window comes from.
     pub(super) fn into_place(self) -> Place {
         self.place
@@ -126,6 +120,7 @@ impl<'a> Windows<'a> {
             self.place.target += 1;
         }
         self.place.rng = rng.state();
+        batch.set_tokens_read(self.place.read);
     }
 
     /// Appends the window around the target: its context together, or each word of it alone.
