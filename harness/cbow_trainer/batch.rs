@@ -11,6 +11,7 @@ pub(super) struct Batch {
     signs: Vec<f32>,
     targets: Vec<u32>,
     tokens_read: u64,
+    in_pairs: bool,
 }
 
 impl Default for Batch {
@@ -23,6 +24,7 @@ impl Default for Batch {
             signs: Vec::new(),
             targets: Vec::new(),
             tokens_read: 0,
+            in_pairs: false,
         }
     }
 }
@@ -39,23 +41,33 @@ impl Batch {
     }
 
     /// Appends a window: its context in two parts, and the rows of its target. Bit `i` of the code
-    /// says what row `i` is to answer; without a code all rows compete, in a softmax.
+    /// says what row `i` is to answer; without a code all rows compete, in a softmax. In pairs, each
+    /// word of the context is to predict the target by itself.
     #[inline]
     pub(super) fn push(
         &mut self,
         [before, after]: [&[u32]; 2],
         target: u32,
         (rows, code): (&[u32], Option<u64>),
+        in_pairs: bool,
     ) {
+        self.in_pairs = in_pairs;
         self.contexts.extend_from_slice(before);
         self.contexts.extend_from_slice(after);
         self.context_offsets.push(self.contexts.len() as u32);
         self.rows.extend_from_slice(rows);
         self.row_offsets.push(self.rows.len() as u32);
-        self.targets.push(target);
-        if let Some(code) = code {
-            let sign = |i| if code >> i & 1 == 1 { 1.0 } else { -1.0 };
-            self.signs.extend((0..rows.len()).map(sign));
+        let times = if in_pairs {
+            before.len() + after.len()
+        } else {
+            1
+        };
+        for _ in 0..times {
+            self.targets.push(target);
+            if let Some(code) = code {
+                let sign = |i| if code >> i & 1 == 1 { 1.0 } else { -1.0 };
+                self.signs.extend((0..rows.len()).map(sign));
+            }
         }
     }
 
@@ -69,17 +81,17 @@ impl Batch {
         self.tokens_read
     }
 
-    /// Number of windows.
+    /// Number of predictions: windows, or pairs.
     pub(super) fn len(&self) -> usize {
         self.targets.len()
     }
 
-    /// For each row of each window 1 where the code's bit is 1, else -1; nothing for a softmax.
+    /// For each row of each prediction 1 where the code's bit is 1, else -1; nothing for a softmax.
     pub(super) fn signs(&self) -> &[f32] {
         &self.signs
     }
 
-    /// The token that each window is to predict.
+    /// The token that each prediction is to be.
     pub(super) fn targets(&self) -> &[u32] {
         &self.targets
     }
@@ -87,7 +99,12 @@ impl Batch {
     /// The tables as the kernels take them.
     pub(super) fn view(&self) -> BatchRef<'_> {
         let (contexts, rows) = (&self.contexts, &self.rows);
-        BatchRef::new(&self.context_offsets, contexts, &self.row_offsets, rows)
-            .expect("`push` keeps offsets and tables together")
+        let batch = BatchRef::new(&self.context_offsets, contexts, &self.row_offsets, rows)
+            .expect("`push` keeps offsets and tables together");
+        if self.in_pairs {
+            batch.of_pairs()
+        } else {
+            batch
+        }
     }
 }

@@ -216,7 +216,7 @@ impl Worker<'_> {
         let (view, projection) = (batch.view(), self.pass.options.projection);
         for (i, (slice, x)) in self.slices.iter().zip(&mut self.x).enumerate() {
             let mut partials = self.exchange.partial(round, self.first + i);
-            x.resize(batch.len() * slice.width(), 0.0);
+            x.resize(view.x_rows() * slice.width(), 0.0);
             partials.resize(view.partials_len(), 0.0);
             forward_slice(slice.view(), view, projection, x, &mut partials)
                 .expect("tokens and rows come from the vocabulary");
@@ -238,7 +238,7 @@ impl Worker<'_> {
             .resize(workspace.max(self.workspace.len()), 0.0);
         damp(steps, view, squares, rate, &mut self.workspace)
             .expect("there is a square for every window");
-        for (slice, x) in self.slices.iter_mut().zip(&self.x) {
+        for (slice, x) in self.slices.iter_mut().zip(&mut self.x) {
             update_slice(
                 slice.view_mut(),
                 view,

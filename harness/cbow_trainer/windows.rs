@@ -123,7 +123,7 @@ impl<'a> Windows<'a> {
         batch.set_tokens_read(self.place.read);
     }
 
-    /// Appends the window around the target: its context together, or each word of it alone.
+    /// Appends the window around the target.
     #[inline]
     fn push_window(&mut self, size: usize, rng: &mut Rng, batch: &mut Batch) {
         let (before, from_target) = self.place.sentence.split_at(self.place.target);
@@ -132,18 +132,10 @@ impl<'a> Windows<'a> {
         };
         let before = &before[before.len().saturating_sub(size)..];
         let after = &after[..after.len().min(size)];
-        match self.architecture {
-            Architecture::Cbow if before.is_empty() && after.is_empty() => {}
-            Architecture::Cbow => {
-                let decide = self.objective.decide(*target, rng, &mut self.drawn);
-                batch.push([before, after], *target, decide);
-            }
-            Architecture::SkipGram => {
-                for word in before.iter().chain(after) {
-                    let decide = self.objective.decide(*target, rng, &mut self.drawn);
-                    batch.push([std::slice::from_ref(word), &[]], *target, decide);
-                }
-            }
+        if !(before.is_empty() && after.is_empty()) {
+            let decide = self.objective.decide(*target, rng, &mut self.drawn);
+            let in_pairs = self.architecture == Architecture::SkipGram;
+            batch.push([before, after], *target, decide, in_pairs);
         }
     }
 
@@ -187,9 +179,16 @@ mod tests {
         let (mut batch, mut all) = (Batch::default(), Vec::new());
         loop {
             windows.next_batch(&mut batch);
-            for b in 0..batch.len() {
+            let mut targets = batch.targets().iter();
+            for b in 0..batch.view().len() {
                 let (context, _) = batch.view().window(b);
-                all.push((context.to_vec(), batch.targets()[b]));
+                match options.architecture {
+                    Architecture::Cbow => all.push((context.to_vec(), *targets.next().unwrap())),
+                    Architecture::SkipGram => {
+                        let pairs = context.iter().zip(&mut targets);
+                        all.extend(pairs.map(|(word, target)| (vec![*word], *target)));
+                    }
+                }
             }
             if batch.len() == 0 {
                 break all;

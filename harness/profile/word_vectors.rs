@@ -101,7 +101,7 @@ impl Parameters {
         forward_slice(slice, batch, PROJECTION, x, partials).expect("sized so");
     }
 
-    fn update(&mut self, batch: BatchRef<'_>, x: &[f32], steps: &[f32]) {
+    fn update(&mut self, batch: BatchRef<'_>, x: &mut [f32], steps: &[f32]) {
         let (width, vectors, thetas) = (self.width, &mut self.vectors, &mut self.thetas);
         let slice = SliceMut {
             vectors: MatMut::new(vectors, VOCAB_SIZE, width).expect("sized so"),

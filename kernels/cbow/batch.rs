@@ -10,6 +10,8 @@ pub struct BatchRef<'a> {
     contexts: &'a [u32],
     node_offsets: &'a [u32],
     nodes: &'a [u32],
+    /// Whether each word of a context is an `x` of its own.
+    of_pairs: bool,
 }
 
 impl<'a> BatchRef<'a> {
@@ -32,6 +34,7 @@ impl<'a> BatchRef<'a> {
                 contexts,
                 node_offsets,
                 nodes,
+                of_pairs: false,
             })
         } else {
             Err(ShapeError)
@@ -49,16 +52,69 @@ impl<'a> BatchRef<'a> {
         self.len() == 0
     }
 
-    /// Number of scores: nodes of all windows.
-    #[inline(always)]
-    pub fn scores_len(&self) -> usize {
-        self.nodes.len()
+    /// The same windows for skip-gram: every word of a context is an `x` of its own, which visits
+    /// the nodes of its window. Scores come window by window, word by word, node by node.
+    pub fn of_pairs(self) -> Self {
+        Self {
+            of_pairs: true,
+            ..self
+        }
     }
 
-    /// Number of partial sums of a slice: a score a node, then `|x|^2` a window.
+    /// Whether it is for skip-gram.
+    #[inline(always)]
+    pub fn is_of_pairs(&self) -> bool {
+        self.of_pairs
+    }
+
+    /// Number of `x`: windows, or for skip-gram words of contexts.
+    #[inline(always)]
+    pub fn xs(&self) -> usize {
+        if self.of_pairs {
+            self.contexts.len()
+        } else {
+            self.len()
+        }
+    }
+
+    /// Number of scores: nodes that each `x` visits.
+    #[inline(always)]
+    pub fn scores_len(&self) -> usize {
+        if self.of_pairs {
+            self.windows()
+                .map(|(context, nodes)| context.len() * nodes.len())
+                .sum()
+        } else {
+            self.nodes.len()
+        }
+    }
+
+    /// Number of partial sums of a slice: the scores, then `|x|^2` of each `x`.
     #[inline(always)]
     pub fn partials_len(&self) -> usize {
-        self.scores_len() + self.len()
+        self.scores_len() + self.xs()
+    }
+
+    /// Rows of a slice that a batch has to itself: `x` of each window, or for skip-gram gradients of
+    /// the longest context.
+    pub fn x_rows(&self) -> usize {
+        if self.of_pairs {
+            self.windows()
+                .map(|(context, _)| context.len())
+                .max()
+                .unwrap_or(0)
+        } else {
+            self.len()
+        }
+    }
+
+    /// The nodes that each `x` visits, in the order of the scores.
+    #[inline(always)]
+    pub(super) fn visits(self) -> impl Iterator<Item = &'a [u32]> {
+        self.windows().flat_map(move |(context, nodes)| {
+            let times = if self.of_pairs { context.len() } else { 1 };
+            core::iter::repeat_n(nodes, times)
+        })
     }
 
     /// Context and nodes of window `b`; empty when there is no such window.

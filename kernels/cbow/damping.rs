@@ -33,7 +33,7 @@ pub const fn damp_workspace_len(scores: usize) -> usize {
 ///
 /// # Shapes
 /// `steps`: one element a node of the batch, from [`super::activate`]; `squares`: `|x|^2` of each
-/// window; `workspace`: [`damp_workspace_len`].
+/// `x`; `workspace`: [`damp_workspace_len`].
 ///
 /// # Errors
 /// [`KernelError`] when shapes differ or the workspace is too small.
@@ -57,7 +57,7 @@ pub fn damp(
     learning_rate: f32,
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
-    if steps.len() != batch.scores_len() || squares.len() != batch.len() {
+    if steps.len() != batch.scores_len() || squares.len() != batch.xs() {
         return Err(ShapeError.into());
     }
     let workspace = take(workspace, damp_workspace_len(steps.len()))?;
@@ -65,7 +65,7 @@ pub fn damp(
         .split_at_mut_checked(HOT_NODES)
         .unwrap_or_default();
     sums.fill(0.0);
-    for ((_, nodes), square) in batch.windows().zip(squares) {
+    for (nodes, square) in batch.visits().zip(squares) {
         for node in nodes {
             if let Some(sum) = sums.get_mut(*node as usize) {
                 *sum += square;
@@ -73,7 +73,7 @@ pub fn damp(
         }
     }
     let mut of_visits = others.iter_mut();
-    for ((_, nodes), square) in batch.windows().zip(squares) {
+    for (nodes, square) in batch.visits().zip(squares) {
         for (node, others) in nodes.iter().zip(&mut of_visits) {
             *others = sums.get(*node as usize).map_or(0.0, |sum| sum - square);
         }

@@ -18,8 +18,12 @@
 mod activation;
 mod batch;
 mod damping;
+mod forward;
+mod pairs;
+mod rows;
 mod slice;
 mod step;
+mod update;
 
 pub use activation::activate;
 pub use batch::BatchRef;

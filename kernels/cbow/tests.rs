@@ -1,8 +1,10 @@
 //! The step against the definition in `f64` and finite differences; the batch against the step.
 
 use super::activation::Activate;
-use super::slice::{Forward, Update};
+use super::forward::Forward;
+use super::pairs::{PairsForward, PairsUpdate};
 use super::step::Step;
+use super::update::Update;
 use super::*;
 use crate::huffman::{HuffmanRef, build, build_workspace_len, nodes_len};
 use crate::mat::{MatMut, MatRef};
@@ -225,17 +227,31 @@ impl Windows {
 
     /// The sliced batch on a model; returns the loss.
     fn train(&self, backend: Backend, model: &mut Model, options: StepOptions) -> f64 {
+        self.train_as(false, backend, model, options)
+    }
+
+    /// As CBOW, or as skip-gram.
+    fn train_as(
+        &self,
+        of_pairs: bool,
+        backend: Backend,
+        model: &mut Model,
+        options: StepOptions,
+    ) -> f64 {
         let projection = options.projection;
         let (mut node_offsets, mut nodes, mut signs) = (vec![0], vec![], vec![]);
-        for target in &self.targets {
+        for (b, target) in self.targets.iter().enumerate() {
             let tree = model.clone();
             let (path, code) = tree.tree().path(*target);
             nodes.extend(path);
-            signs.extend((0..path.len()).map(|i| if code >> i & 1 == 1 { 1.0 } else { -1.0 }));
+            for _ in 0..if of_pairs { self.context(b).len() } else { 1 } {
+                signs.extend((0..path.len()).map(|i| [-1.0, 1.0][(code >> i & 1) as usize]));
+            }
             node_offsets.push(nodes.len() as u32);
         }
         let batch =
             BatchRef::new(&self.context_offsets, &self.contexts, &node_offsets, &nodes).unwrap();
+        let batch = if of_pairs { batch.of_pairs() } else { batch };
         let mut sums = vec![0.0; batch.partials_len()];
         let mut slices_of_model: Vec<_> = slices(model.dim)
             .map(|range| {
@@ -243,33 +259,41 @@ impl Windows {
                     cut(&model.vectors, model.dim, &range),
                     cut(&model.thetas, model.dim, &range),
                 );
-                let mut x = vec![0.0; batch.len() * range.len()];
+                let mut x = vec![0.0; batch.x_rows() * range.len()];
                 let mut part = vec![0.0; batch.partials_len()];
                 let slice = Slice {
                     vectors: MatRef::new(&vectors, VOCAB_SIZE, range.len()).unwrap(),
                     thetas: MatRef::new(&thetas, VOCAB_SIZE - 1, range.len()).unwrap(),
                 };
-                backend.run(Forward {
-                    slice,
-                    batch,
-                    projection,
-                    x: &mut x,
-                    partials: &mut part,
-                });
+                let partials = &mut part[..];
+                match of_pairs {
+                    true => backend.run(PairsForward {
+                        slice,
+                        batch,
+                        partials,
+                    }),
+                    false => backend.run(Forward {
+                        slice,
+                        batch,
+                        projection,
+                        x: &mut x,
+                        partials,
+                    }),
+                }
                 sums.iter_mut()
                     .zip(part)
                     .for_each(|(sum, part)| *sum += part);
                 (range, vectors, thetas, x)
             })
             .collect();
-        let (scores, squares) = sums.split_at_mut(nodes.len());
+        let (scores, squares) = sums.split_at_mut(batch.scores_len());
         let loss = backend.run(Activate {
             scores,
             signs: &signs,
             learning_rate: options.learning_rate,
             sigmoid: options.sigmoid,
         });
-        let mut workspace = vec![f32::NAN; damp_workspace_len(nodes.len())];
+        let mut workspace = vec![f32::NAN; damp_workspace_len(batch.scores_len())];
         damp(
             scores,
             batch,
@@ -283,13 +307,21 @@ impl Windows {
                 vectors: MatMut::new(vectors, VOCAB_SIZE, range.len()).unwrap(),
                 thetas: MatMut::new(thetas, VOCAB_SIZE - 1, range.len()).unwrap(),
             };
-            backend.run(Update {
-                slice,
-                batch,
-                projection,
-                x,
-                steps: scores,
-            });
+            match of_pairs {
+                true => backend.run(PairsUpdate {
+                    slice,
+                    batch,
+                    steps: scores,
+                    gradients: x,
+                }),
+                false => backend.run(Update {
+                    slice,
+                    batch,
+                    projection,
+                    x,
+                    steps: scores,
+                }),
+            }
             paste(&mut model.vectors, model.dim, range, vectors);
             paste(&mut model.thetas, model.dim, range, thetas);
         }
@@ -348,6 +380,64 @@ fn a_batch_of_one_window_is_a_step() {
 }
 
 #[test]
+fn a_pair_alone_is_a_step_of_skip_gram() {
+    on_every_backend(|backend| {
+        for dim in [1, 16, 33, 100, 200] {
+            let mut by_step = Model::new(dim);
+            for target in 0..VOCAB_SIZE as u32 {
+                let mut by_batch = by_step.clone();
+                let context = [target / 2];
+                let options = options(Projection::Sum);
+                let loss = by_step.step_on(backend, &context, target, options);
+                let one = Windows {
+                    context_offsets: vec![0, 1],
+                    contexts: context.to_vec(),
+                    targets: vec![target],
+                };
+                let of_batch = one.train_as(true, backend, &mut by_batch, options);
+                assert_close(of_batch as f32, loss, tolerance::GRADIENT, loss);
+                let tables = [
+                    (&by_step.vectors, &by_batch.vectors),
+                    (&by_step.thetas, &by_batch.thetas),
+                ];
+                for (a, b) in tables.iter().flat_map(|(a, b)| a.iter().zip(*b)) {
+                    assert_close(*a, *b, tolerance::GRADIENT, 1.0);
+                }
+            }
+        }
+    });
+}
+
+/// Contexts of no words, of one, and of odd and even numbers; paths of all lengths.
+#[test]
+fn pairs_take_the_sum_of_their_gradients_to_first_order() {
+    let windows = Windows::new(6);
+    let rate = 1e-4;
+    let options = StepOptions {
+        learning_rate: rate,
+        ..options(Projection::Sum)
+    };
+    on_every_backend(|backend| {
+        let (mut by_batch, mut by_steps) = (Model::new(40), Model::new(40));
+        let loss = windows.train_as(true, backend, &mut by_batch, options);
+        let mut sum = 0.0;
+        for (b, target) in windows.targets.iter().enumerate() {
+            for word in windows.context(b) {
+                sum += by_steps.step(&[*word], *target, options);
+            }
+        }
+        assert_close(loss as f32, sum, 1e-3, sum);
+        let tables = [
+            (&by_steps.vectors, &by_batch.vectors),
+            (&by_steps.thetas, &by_batch.thetas),
+        ];
+        for (a, b) in tables.iter().flat_map(|(a, b)| a.iter().zip(*b)) {
+            assert_close(*a, *b, rate * 0.1, 1.0);
+        }
+    });
+}
+
+#[test]
 fn backends_of_a_class_train_the_same_bits() {
     let mut of_class = [None, None];
     on_every_backend(|backend| {
@@ -358,6 +448,8 @@ fn backends_of_a_class_train_the_same_bits() {
             losses.push(f64::from(loss));
             let windows = Windows::new(9);
             losses.push(windows.train(backend, &mut model, options(Projection::Mean)));
+            let of_pairs = options(Projection::Sum);
+            losses.push(windows.train_as(true, backend, &mut model, of_pairs));
         }
         let result = (model, losses);
         let class = &mut of_class[usize::from(backend.is_fused())];

@@ -211,6 +211,28 @@ impl Simd for Avx2 {
             _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
         }
     }
+
+    #[inline(always)]
+    fn reduce_sum_of_four(self, [a, b, c, d]: [Pair; 4]) -> [f32; 4] {
+        // SAFETY: `self` proves AVX2.
+        unsafe {
+            let (a, b) = (_mm256_add_ps(a.0, a.1), _mm256_add_ps(b.0, b.1));
+            let (c, d) = (_mm256_add_ps(c.0, c.1), _mm256_add_ps(d.0, d.1));
+            // Lanes 0 to 3 and 4 to 7 of two vectors side by side.
+            let low = _mm256_permute2f128_ps::<0x20>(a, b);
+            let ab = _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(a, b));
+            let low = _mm256_permute2f128_ps::<0x20>(c, d);
+            let cd = _mm256_add_ps(low, _mm256_permute2f128_ps::<0x31>(c, d));
+            // Lanes 0 and 1, and 2 and 3, of all four.
+            let low = _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd);
+            let v = _mm256_add_ps(low, _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+            let v = _mm256_add_ps(v, _mm256_movehdup_ps(v));
+            let (ac, bd) = (_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let (c, d) = (_mm_movehl_ps(ac, ac), _mm_movehl_ps(bd, bd));
+            let (a, b) = (_mm_cvtss_f32(ac), _mm_cvtss_f32(bd));
+            [a, b, _mm_cvtss_f32(c), _mm_cvtss_f32(d)]
+        }
+    }
 }
 
 /// A shuffle finds the byte of the set by bits 3 to 5, another one its bit by the lowest three.

@@ -146,6 +146,17 @@ pub trait Simd: Copy {
         fold_halves(lanes, |a, b| a + b)
     }
 
+    /// [`Simd::reduce_sum`] of four vectors, with the same bits.
+    #[inline(always)]
+    fn reduce_sum_of_four(self, [a, b, c, d]: [Self::V; 4]) -> [f32; 4] {
+        [
+            self.reduce_sum(a),
+            self.reduce_sum(b),
+            self.reduce_sum(c),
+            self.reduce_sum(d),
+        ]
+    }
+
     /// Largest lane; unspecified if a lane is NaN.
     #[inline(always)]
     fn reduce_max(self, v: Self::V) -> f32 {

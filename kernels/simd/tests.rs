@@ -166,6 +166,31 @@ fn reductions_fold_halves() {
     });
 }
 
+struct ReduceFour<'a>(&'a [[f32; LANES]; 4]);
+
+impl Kernel for ReduceFour<'_> {
+    type Output = ([u32; 4], [u32; 4]);
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Self::Output {
+        let [a, b, c, d] = self.0;
+        let vectors = [simd.load(a), simd.load(b), simd.load(c), simd.load(d)];
+        let one_by_one = vectors.map(|v| simd.reduce_sum(v).to_bits());
+        (
+            simd.reduce_sum_of_four(vectors).map(f32::to_bits),
+            one_by_one,
+        )
+    }
+}
+
+#[test]
+fn four_sums_at_once_have_the_bits_of_four_sums() {
+    let rows = [1, 2, 3, 4].map(|seed| values(LANES, seed).try_into().unwrap());
+    on_every_backend(|backend| {
+        let (at_once, one_by_one) = backend.run(ReduceFour(&rows));
+        assert_eq!(at_once, one_by_one);
+    });
+}
+
 struct Transpose<'a>(&'a [f32]);
 
 impl Kernel for Transpose<'_> {

@@ -1,0 +1,61 @@
+//! Rows of a slice as arrays of groups of sixteen: what the loops over a batch are made of.
+
+use crate::mat::MatRef;
+use crate::simd::{LANES, Simd};
+
+/// How many windows ahead rows are asked for.
+pub(super) const AHEAD: usize = 4;
+
+/// The same for rows that were read lately, and are in the second cache.
+pub(super) const NEXT: usize = 1;
+
+/// Rows before this one are frequent: nodes and tokens are numbered by falling count.
+const FREQUENT: usize = 256;
+
+/// Most groups of sixteen dimensions in a slice: a slice of `x` and of `e` stay in registers.
+pub(super) const MAX_GROUPS: usize = 4;
+
+/// A row of `G` groups.
+pub(super) type Row<const G: usize> = [[f32; LANES]; G];
+
+// Loops instead of `map` over arrays: a closure that the compiler chooses not to inline is compiled
+// without the backend's instructions, and costs a hundred times as much.
+
+/// All rows, of `G` groups each; the checks rule out other widths and gaps.
+#[inline(always)]
+pub(super) fn rows<const G: usize>(matrix: MatRef<'_>) -> &[Row<G>] {
+    matrix.data().as_chunks().0.as_chunks().0
+}
+
+#[inline(always)]
+pub(super) fn rows_mut<const G: usize>(elements: &mut [f32]) -> &mut [Row<G>] {
+    elements.as_chunks_mut().0.as_chunks_mut().0
+}
+
+/// The dot product, in the order of [`crate::blas1::dot`].
+#[inline(always)]
+pub(super) fn dot<S: Simd, const G: usize>(simd: S, row: &Row<G>, x: &[S::V; G]) -> f32 {
+    let mut sums = [simd.splat(0.0); MAX_GROUPS];
+    for ((sum, row), x) in sums.iter_mut().zip(row).zip(x) {
+        *sum = simd.mul_add(simd.load(row), *x, *sum);
+    }
+    let [s0, s1, s2, s3] = sums;
+    simd.reduce_sum(simd.add(simd.add(s0, s1), simd.add(s2, s3)))
+}
+
+/// Asks for rows, while those of the windows before are worked on; from the last one back to one
+/// that is so frequent that it is in a cache, for the rows of a path are ever rarer.
+#[inline(always)]
+pub(super) fn prefetch<S: Simd, const G: usize>(simd: S, rows: &[Row<G>], list: &[u32]) {
+    for i in list.iter().rev() {
+        let i = *i as usize;
+        if i < FREQUENT {
+            break;
+        }
+        if let Some(row) = rows.get(i) {
+            for line in row {
+                simd.prefetch(line);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The steps of a batch, on one slice.
+
+use super::rows::{NEXT, Row, prefetch, rows_mut};
+use super::{BatchRef, Projection, SliceMut};
+use crate::simd::{Kernel, LANES, Simd};
+
+pub(super) struct Update<'a> {
+    pub(super) slice: SliceMut<'a>,
+    pub(super) batch: BatchRef<'a>,
+    pub(super) projection: Projection,
+    pub(super) x: &'a [f32],
+    pub(super) steps: &'a [f32],
+}
+
+impl Kernel for Update<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.slice.vectors.cols() / LANES {
+            1 => self.groups::<S, 1>(simd),
+            2 => self.groups::<S, 2>(simd),
+            3 => self.groups::<S, 3>(simd),
+            _ => self.groups::<S, 4>(simd),
+        }
+    }
+}
+
+impl Update<'_> {
+    #[inline(always)]
+    fn groups<S: Simd, const G: usize>(self, simd: S) {
+        let SliceMut {
+            mut vectors,
+            mut thetas,
+        } = self.slice;
+        let (vectors, thetas) = (rows_mut(vectors.data_mut()), rows_mut(thetas.data_mut()));
+        let mut steps = self.steps;
+        let (x_rows, _) = self.x.as_chunks::<LANES>().0.as_chunks::<G>();
+        for (b, ((context, nodes), x_row)) in self.batch.windows().zip(x_rows).enumerate() {
+            let (_, next_nodes) = self.batch.window(b + NEXT);
+            prefetch::<S, G>(simd, thetas, next_nodes);
+            let (own, rest) = steps.split_at_checked(nodes.len()).unwrap_or_default();
+            steps = rest;
+            let (_, share) = self.projection.factors(context.len());
+            let window = Window {
+                context,
+                nodes,
+                x: x_row,
+                steps: own,
+                share,
+            };
+            if G == 4 && S::REGISTERS < 4 * G {
+                window.update::<S, 2>(simd, 0, vectors, thetas);
+                window.update::<S, 2>(simd, 1, vectors, thetas);
+            } else {
+                window.update::<S, G>(simd, 0, vectors, thetas);
+            }
+        }
+    }
+}
+
+/// A window, and what each of its nodes is to move by.
+struct Window<'a, const G: usize> {
+    context: &'a [u32],
+    nodes: &'a [u32],
+    x: &'a Row<G>,
+    steps: &'a [f32],
+    share: f32,
+}
+
+impl<const G: usize> Window<'_, G> {
+    /// Updates the `at`th `T` groups of its rows: as many as registers hold `x` and `e` of.
+    #[inline(always)]
+    fn update<S: Simd, const T: usize>(
+        &self,
+        simd: S,
+        at: usize,
+        vectors: &mut [Row<G>],
+        thetas: &mut [Row<G>],
+    ) {
+        let (mut x, mut e) = ([simd.splat(0.0); T], [simd.splat(0.0); T]);
+        if let Some(row) = self.x.as_chunks::<T>().0.get(at) {
+            for (x, row) in x.iter_mut().zip(row) {
+                *x = simd.load(row);
+            }
+        }
+        for (node, step) in self.nodes.iter().zip(self.steps) {
+            let step = simd.splat(*step);
+            if let Some(theta) = part_of::<G, T>(thetas, *node, at) {
+                for ((theta, x), e) in theta.iter_mut().zip(&x).zip(&mut e) {
+                    let old = simd.load(theta);
+                    *e = simd.mul_add(step, old, *e);
+                    simd.store(simd.mul_add(step, *x, old), theta);
+                }
+            }
+        }
+        for e in &mut e {
+            *e = simd.mul(*e, simd.splat(self.share));
+        }
+        for token in self.context {
+            if let Some(row) = part_of::<G, T>(vectors, *token, at) {
+                for (row, e) in row.iter_mut().zip(&e) {
+                    simd.store(simd.add(simd.load(row), *e), row);
+                }
+            }
+        }
+    }
+}
+
+/// The `at`th `T` groups of a row.
+#[inline(always)]
+fn part_of<const G: usize, const T: usize>(
+    rows: &mut [Row<G>],
+    row: u32,
+    at: usize,
+) -> Option<&mut [[f32; LANES]; T]> {
+    let row = rows.get_mut(row as usize)?;
+    row.as_chunks_mut::<T>().0.get_mut(at)
+}
