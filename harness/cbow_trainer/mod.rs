@@ -91,7 +91,7 @@ pub struct Trained {
 /// Trains vectors of the words between white space.
 ///
 /// # Errors
-/// [`Error::Usage`] for senseless options, [`Error::Data`] for a text without frequent words, and
+/// [`crate::Error::Usage`] for senseless options, [`crate::Error::Data`] for a text without frequent words, and
 /// those of [`train`].
 ///
 /// # Example
