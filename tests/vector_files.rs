@@ -1,6 +1,6 @@
 //! `barelm vectors convert` as a user runs it, and files that gensim opens.
 //!
-//! The tests with gensim run if `BARELM_PYTHON` names a Python that has it:
+//! The tests with gensim need `BARELM_PYTHON`, which names a Python that has it:
 //! `BARELM_PYTHON=venv/bin/python cargo test gensim -- --ignored`.
 
 use crate::support::{Workplace, refuse, succeed};
@@ -133,12 +133,10 @@ fn a_damaged_file_is_refused_by_name_and_byte() {
     );
 }
 
-/// What gensim says, or nothing without a Python that has it.
-fn gensim(args: &[&str]) -> Option<Value> {
-    let Some(python) = std::env::var_os("BARELM_PYTHON") else {
-        println!("not run: BARELM_PYTHON names no Python with gensim");
-        return None;
-    };
+/// What gensim says.
+fn gensim(args: &[&str]) -> Value {
+    let python = std::env::var_os("BARELM_PYTHON");
+    let python = python.expect("BARELM_PYTHON names a Python with gensim");
     let output = Command::new(python)
         .args(["-c", include_str!("gensim.py")])
         .args(args)
@@ -149,7 +147,7 @@ fn gensim(args: &[&str]) -> Option<Value> {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Some(serde_json::from_slice(&output.stdout).expect("JSON"))
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 #[test]
@@ -168,9 +166,7 @@ fn gensim_opens_words_of_any_bytes() {
             ("text", FileFormat::Word2vecText),
         ] {
             embeddings.save(place.path("vectors"), format).unwrap();
-            let Some(report) = gensim(&[&place.arg("vectors"), kind]) else {
-                return;
-            };
+            let report = gensim(&[&place.arg("vectors"), kind]);
             assert_eq!(report["words"][0], first);
             assert_eq!(report["words"].as_array().unwrap().len(), 50);
             let rows: Vec<Vec<f32>> = serde_json::from_value(report["vectors"].clone()).unwrap();
@@ -182,12 +178,8 @@ fn gensim_opens_words_of_any_bytes() {
 #[test]
 #[ignore = "needs BARELM_PYTHON and BARELM_DATA"]
 fn figures_equal_those_of_gensim() {
-    let (Some(folder), true) = (
-        std::env::var_os("BARELM_DATA"),
-        std::env::var_os("BARELM_PYTHON").is_some(),
-    ) else {
-        return println!("not run: BARELM_DATA and BARELM_PYTHON are needed");
-    };
+    let folder =
+        std::env::var_os("BARELM_DATA").expect("BARELM_DATA names the folder of test data");
     let data = |name: &str| {
         std::path::Path::new(&folder)
             .join(name)
@@ -202,7 +194,7 @@ fn figures_equal_those_of_gensim() {
     succeed(&[
         "vectors", "train", "--dim", "50", "--epochs", "1", "-o", &vectors, &text,
     ]);
-    let theirs = gensim(&[&vectors, "binary", &analogies, &pairs]).expect("a Python");
+    let theirs = gensim(&[&vectors, "binary", &analogies, &pairs]);
     let ours = succeed(&[
         "vectors", "evaluate", "--json", "-m", &vectors, &analogies, &pairs,
     ]);

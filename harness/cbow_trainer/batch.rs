@@ -3,7 +3,7 @@
 use crate::kernels::cbow::BatchRef;
 
 /// Windows with their contexts, their targets, and the rows of the output table that decide.
-pub(super) struct Batch {
+pub(crate) struct Batch {
     context_offsets: Vec<u32>,
     contexts: Vec<u32>,
     row_offsets: Vec<u32>,
@@ -44,7 +44,7 @@ impl Batch {
     /// says what row `i` is to answer; without a code all rows compete, in a softmax. In pairs, each
     /// word of the context is to predict the target by itself.
     #[inline]
-    pub(super) fn push(
+    pub(crate) fn push(
         &mut self,
         [before, after]: [&[u32]; 2],
         target: u32,
@@ -87,7 +87,7 @@ impl Batch {
     }
 
     /// For each row of each prediction 1 where the code's bit is 1, else -1; nothing for a softmax.
-    pub(super) fn signs(&self) -> &[f32] {
+    pub(crate) fn signs(&self) -> &[f32] {
         &self.signs
     }
 
@@ -97,7 +97,7 @@ impl Batch {
     }
 
     /// The tables as the kernels take them.
-    pub(super) fn view(&self) -> BatchRef<'_> {
+    pub(crate) fn view(&self) -> BatchRef<'_> {
         let (contexts, rows) = (&self.contexts, &self.rows);
         let batch = BatchRef::new(&self.context_offsets, contexts, &self.row_offsets, rows)
             .expect("`push` keeps offsets and tables together");

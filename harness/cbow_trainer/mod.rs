@@ -32,6 +32,7 @@ mod tree;
 mod windows;
 mod words;
 
+pub(crate) use batch::Batch;
 pub use checkpoint::Checkpoints;
 pub use objective::MAX_SOFTMAX_VOCAB;
 pub use options::{Architecture, CbowOptions, Loss, MAX_DIM, MAX_NEGATIVES, MAX_WINDOW};

@@ -6,7 +6,7 @@ use super::machine::{Machine, Work};
 use super::report::Row;
 use super::timing::median_seconds;
 use crate::Result;
-use crate::cbow_trainer::HuffmanTree;
+use crate::cbow_trainer::{Batch, HuffmanTree};
 use crate::kernels::cbow::{
     BatchRef, Projection, Slice, SliceMut, activate, damp, damp_workspace_len, forward_slice,
     slices, update_slice,
@@ -18,20 +18,11 @@ const DIM: usize = 100;
 /// Words of a window's context.
 const CONTEXT: usize = 6;
 /// Windows of a batch.
-const BATCH: usize = 64;
+const WINDOWS_A_BATCH: usize = 64;
 const F32: usize = size_of::<f32>();
 const PROJECTION: Projection = Projection::MeanFullShare;
 /// Too small a learning rate to move what is measured.
 const RATE: f32 = 1e-6;
-
-/// A batch of windows.
-struct Batch {
-    context_offsets: Vec<u32>,
-    contexts: Vec<u32>,
-    row_offsets: Vec<u32>,
-    rows: Vec<u32>,
-    signs: Vec<f32>,
-}
 
 /// What the loops hand to each other: `x` of each slice, and scores, then squares.
 struct State {
@@ -46,30 +37,15 @@ struct Parameters {
     thetas: Vec<f32>,
 }
 
-impl Batch {
-    fn new(windows: &[&[u32]], tree: &HuffmanTree) -> Self {
-        let (mut contexts, mut row_offsets, mut rows) = (Vec::new(), vec![0], Vec::new());
-        for window in windows {
-            let (context, target) = window.split_at(CONTEXT);
-            contexts.extend_from_slice(context);
-            rows.extend_from_slice(tree.view().path(target[0]).0);
-            row_offsets.push(rows.len() as u32);
-        }
-        let offset = |b: usize| (b * CONTEXT) as u32;
-        Self {
-            context_offsets: (0..=windows.len()).map(offset).collect(),
-            contexts,
-            row_offsets,
-            signs: (0..rows.len()).map(|i| [1.0, -1.0][i % 2]).collect(),
-            rows,
+fn batch(windows: &[&[u32]], tree: &HuffmanTree) -> Batch {
+    let mut batch = Batch::default();
+    for window in windows {
+        if let [context @ .., target] = *window {
+            let (path, code) = tree.view().path(*target);
+            batch.push([context, &[]], *target, (path, Some(code)), false);
         }
     }
-
-    fn view(&self) -> BatchRef<'_> {
-        let (contexts, rows) = (&self.contexts, &self.rows);
-        BatchRef::new(&self.context_offsets, contexts, &self.row_offsets, rows)
-            .expect("offsets and tables belong together")
-    }
+    batch
 }
 
 impl State {
@@ -119,12 +95,12 @@ pub(super) fn measure(machine: &Machine, seconds: f64) -> Result<Vec<Row>> {
     let (ids, tree) = zipf_text()?;
     let windows: Vec<&[u32]> = ids.windows(CONTEXT + 1).take(WINDOWS).collect();
     let batches: Vec<_> = windows
-        .chunks(BATCH)
-        .map(|w| Batch::new(w, &tree))
+        .chunks(WINDOWS_A_BATCH)
+        .map(|windows| batch(windows, &tree))
         .collect();
     let mut states: Vec<State> = batches.iter().map(State::new).collect();
     let mut parameters: Vec<_> = slices(DIM).map(|s| Parameters::new(s.len())).collect();
-    let visits: usize = batches.iter().map(|batch| batch.rows.len()).sum();
+    let visits: usize = batches.iter().map(|batch| batch.signs().len()).sum();
     let mut workspace = vec![0.0; damp_workspace_len(visits)];
 
     let forward = median_seconds(seconds, || {
@@ -137,20 +113,20 @@ pub(super) fn measure(machine: &Machine, seconds: f64) -> Result<Vec<Row>> {
     // Scores become steps again and again: another score costs as much.
     let activation = median_seconds(seconds, || {
         for (batch, State { sums, .. }) in batches.iter().zip(&mut states) {
-            let scores = &mut sums[..batch.signs.len()];
-            activate(scores, &batch.signs, RATE, SigmoidMethod::Polynomial).expect("a sign each");
+            let scores = &mut sums[..batch.signs().len()];
+            activate(scores, batch.signs(), RATE, SigmoidMethod::Polynomial).expect("a sign each");
         }
     })?;
     let damping = median_seconds(seconds, || {
         for (batch, State { sums, .. }) in batches.iter().zip(&mut states) {
-            let (steps, squares) = sums.split_at_mut(batch.signs.len());
+            let (steps, squares) = sums.split_at_mut(batch.signs().len());
             damp(steps, batch.view(), squares, RATE, &mut workspace).expect("a square each");
         }
     })?;
     let update = median_seconds(seconds, || {
         for (batch, State { x, sums }) in batches.iter().zip(&mut states) {
             for (slice, x) in parameters.iter_mut().zip(x) {
-                slice.update(batch.view(), x, &sums[..batch.signs.len()]);
+                slice.update(batch.view(), x, &sums[..batch.signs().len()]);
             }
         }
     })?;
@@ -165,7 +141,7 @@ pub(super) fn measure(machine: &Machine, seconds: f64) -> Result<Vec<Row>> {
     let of_visits = |flops: usize, floats: usize| Work {
         flops: (flops * visits) as f64,
         bytes: (floats * visits * F32) as f64,
-        working_set: 2 * BATCH * 12 * F32,
+        working_set: 2 * WINDOWS_A_BATCH * 12 * F32,
     };
     let all = forward + activation + damping + update;
     let row = |name, work, seconds: f64| {

@@ -74,38 +74,50 @@ pub(super) fn activate_with<S: Simd>(
     sigmoid: SigmoidMethod,
 ) -> f64 {
     let mut loss = 0.0;
+    let rate = simd.splat(learning_rate);
     let signs = signs.get(..scores.len()).unwrap_or(signs);
     let parts = scores.chunks_mut(CHUNKS * LANES);
     for (scores, signs) in parts.zip(signs.chunks(CHUNKS * LANES)) {
-        let (mut linear, mut product) = (simd.splat(0.0), simd.splat(1.0));
-        let (whole, last) = scores.as_chunks_mut::<LANES>();
-        let (whole_signs, last_signs) = signs.as_chunks::<LANES>();
-        for (scores, signs) in whole.iter_mut().zip(whole_signs) {
-            let (sign, score) = (simd.load(signs), simd.load(scores));
-            let u = simd.mul(simd.sub(simd.splat(0.0), sign), score);
-            let s = sigmoid_and_loss_with(simd, sigmoid, u, (&mut linear, &mut product));
-            let step = simd.mul(simd.mul(sign, simd.splat(learning_rate)), s);
-            simd.store(step, scores);
+        let mut sums = (simd.splat(0.0), simd.splat(1.0));
+        let (scores, last_scores) = scores.as_chunks_mut::<LANES>();
+        let (signs, last_signs) = signs.as_chunks::<LANES>();
+        for (scores, signs) in scores.iter_mut().zip(signs) {
+            activate_lanes(simd, scores, signs, (rate, sigmoid), &mut sums);
         }
-        if !last.is_empty() {
-            let (sign, score) = (simd.load_partial(last_signs), simd.load_partial(last));
-            // Lanes beyond the end cost nothing: there `exp(-|u|)` is to be 0, not 1.
-            let mut u = [f32::NEG_INFINITY; LANES];
-            let minus = simd.mul(simd.sub(simd.splat(0.0), sign), score);
-            let mut lanes = [0.0; LANES];
-            simd.store(minus, &mut lanes);
-            for ((u, lane), _) in u.iter_mut().zip(lanes).zip(&*last) {
-                *u = lane;
+        if !last_scores.is_empty() {
+            // Beyond the end are decisions without doubt, which cost nothing.
+            let (mut scores, mut signs) = ([f32::INFINITY; LANES], [1.0; LANES]);
+            for (lane, score) in scores.iter_mut().zip(&*last_scores) {
+                *lane = *score;
             }
-            let u = simd.load(&u);
-            let s = sigmoid_and_loss_with(simd, sigmoid, u, (&mut linear, &mut product));
-            let step = simd.mul(simd.mul(sign, simd.splat(learning_rate)), s);
-            simd.store_partial(step, last);
+            for (lane, sign) in signs.iter_mut().zip(last_signs) {
+                *lane = *sign;
+            }
+            activate_lanes(simd, &mut scores, &signs, (rate, sigmoid), &mut sums);
+            for (score, lane) in last_scores.iter_mut().zip(scores) {
+                *score = lane;
+            }
         }
+        let (linear, product) = sums;
         let mut lanes = [0.0; LANES];
         simd.store(product, &mut lanes);
         let product = lanes.iter().fold(1.0, |p, lane| p * f64::from(*lane));
         loss += f64::from(simd.reduce_sum(linear)) + libm::log(product);
     }
     loss
+}
+
+/// Steps in place of sixteen scores; adds to what the losses are made of.
+#[inline(always)]
+fn activate_lanes<S: Simd>(
+    simd: S,
+    scores: &mut [f32; LANES],
+    signs: &[f32; LANES],
+    (rate, sigmoid): (S::V, SigmoidMethod),
+    (linear, product): &mut (S::V, S::V),
+) {
+    let sign = simd.load(signs);
+    let u = simd.mul(simd.sub(simd.splat(0.0), sign), simd.load(scores));
+    let s = sigmoid_and_loss_with(simd, sigmoid, u, (linear, product));
+    simd.store(simd.mul(simd.mul(sign, rate), s), scores);
 }

@@ -1,8 +1,8 @@
 //! `x` of each window, and its scores: one slice of a batch.
 
-use super::rows::{AHEAD, dot, prefetch, rows};
+use super::rows::{AHEAD, BatchLoop, dot, prefetch, rows};
 use super::{BatchRef, Projection, Slice};
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{LANES, Simd};
 
 pub(super) struct Forward<'a> {
     pub(super) slice: Slice<'a>,
@@ -12,20 +12,12 @@ pub(super) struct Forward<'a> {
     pub(super) partials: &'a mut [f32],
 }
 
-impl Kernel for Forward<'_> {
-    type Output = ();
+impl BatchLoop for Forward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.slice.vectors.cols() / LANES {
-            1 => self.groups::<S, 1>(simd),
-            2 => self.groups::<S, 2>(simd),
-            3 => self.groups::<S, 3>(simd),
-            _ => self.groups::<S, 4>(simd),
-        }
+    fn width(&self) -> usize {
+        self.slice.vectors.cols()
     }
-}
 
-impl Forward<'_> {
     #[inline(always)]
     fn groups<S: Simd, const G: usize>(self, simd: S) {
         let (vectors, thetas) = (rows(self.slice.vectors), rows(self.slice.thetas));

@@ -1,4 +1,4 @@
-//! CBOW with hierarchical softmax: predict a token from the vectors of its context.
+//! CBOW and skip-gram: predict a token from the vectors of its context.
 //!
 //! ```text
 //! x      = mean (or sum) of v_c over the C context tokens c          word2vec.c's neu1 from syn0
@@ -13,7 +13,9 @@
 //!
 //! [`step`] is that, one window at a time, for vectors of any length. [`forward_slice`],
 //! [`activate`], [`damp`] and [`update_slice`] are the same for a batch of windows, cut into slices
-//! of the dimensions so that several threads can share the work; see [`slices`].
+//! of the dimensions so that several threads can share the work; see [`slices`]. Nodes may be any rows
+//! of `thetas`: for negative sampling they are those of the target and of drawn tokens. For skip-gram
+//! every word of a context is an `x` by itself: [`BatchRef::of_pairs`].
 
 mod activation;
 mod batch;

@@ -5,9 +5,9 @@
 //! theta gets its steps of all words while it is in registers, and each word those of all nodes. All
 //! of a window see the thetas as they were before it.
 
-use super::rows::{AHEAD, NEXT, Row, dot, prefetch, rows, rows_mut};
+use super::rows::{AHEAD, BatchLoop, NEXT, Row, dot, loaded, prefetch, rows, rows_mut};
 use super::{BatchRef, Slice, SliceMut};
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::Simd;
 
 /// A slice of the scores of all pairs, and of each `|x|^2`.
 pub(super) struct PairsForward<'a> {
@@ -16,20 +16,12 @@ pub(super) struct PairsForward<'a> {
     pub(super) partials: &'a mut [f32],
 }
 
-impl Kernel for PairsForward<'_> {
-    type Output = ();
+impl BatchLoop for PairsForward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.slice.vectors.cols() / LANES {
-            1 => self.groups::<S, 1>(simd),
-            2 => self.groups::<S, 2>(simd),
-            3 => self.groups::<S, 3>(simd),
-            _ => self.groups::<S, 4>(simd),
-        }
+    fn width(&self) -> usize {
+        self.slice.vectors.cols()
     }
-}
 
-impl PairsForward<'_> {
     #[inline(always)]
     fn groups<S: Simd, const G: usize>(self, simd: S) {
         let (vectors, thetas) = (rows::<G>(self.slice.vectors), rows::<G>(self.slice.thetas));
@@ -127,15 +119,6 @@ fn one_word<S: Simd, const G: usize>(
     }
 }
 
-#[inline(always)]
-fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G] {
-    let mut groups = [simd.splat(0.0); G];
-    for (group, row) in groups.iter_mut().zip(row) {
-        *group = simd.load(row);
-    }
-    groups
-}
-
 /// The steps of all pairs on one slice, window after window.
 pub(super) struct PairsUpdate<'a> {
     pub(super) slice: SliceMut<'a>,
@@ -145,20 +128,12 @@ pub(super) struct PairsUpdate<'a> {
     pub(super) gradients: &'a mut [f32],
 }
 
-impl Kernel for PairsUpdate<'_> {
-    type Output = ();
+impl BatchLoop for PairsUpdate<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.slice.vectors.cols() / LANES {
-            1 => self.groups::<S, 1>(simd),
-            2 => self.groups::<S, 2>(simd),
-            3 => self.groups::<S, 3>(simd),
-            _ => self.groups::<S, 4>(simd),
-        }
+    fn width(&self) -> usize {
+        self.slice.vectors.cols()
     }
-}
 
-impl PairsUpdate<'_> {
     #[inline(always)]
     fn groups<S: Simd, const G: usize>(self, simd: S) {
         let SliceMut {

@@ -1,7 +1,7 @@
 //! Rows of a slice as arrays of groups of sixteen: what the loops over a batch are made of.
 
 use crate::mat::MatRef;
-use crate::simd::{LANES, Simd};
+use crate::simd::{Kernel, LANES, Simd};
 
 /// How many windows ahead rows are asked for.
 pub(super) const AHEAD: usize = 4;
@@ -17,6 +17,27 @@ pub(super) const MAX_GROUPS: usize = 4;
 
 /// A row of `G` groups.
 pub(super) type Row<const G: usize> = [[f32; LANES]; G];
+
+/// A loop over a batch, compiled for every width of a slice.
+pub(super) trait BatchLoop {
+    /// Elements of a row of the slice.
+    fn width(&self) -> usize;
+    /// The loop over rows of `G` groups.
+    fn groups<S: Simd, const G: usize>(self, simd: S);
+}
+
+impl<L: BatchLoop> Kernel for L {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match self.width() / LANES {
+            1 => self.groups::<S, 1>(simd),
+            2 => self.groups::<S, 2>(simd),
+            3 => self.groups::<S, 3>(simd),
+            _ => self.groups::<S, 4>(simd),
+        }
+    }
+}
 
 // Loops instead of `map` over arrays: a closure that the compiler chooses not to inline is compiled
 // without the backend's instructions, and costs a hundred times as much.
@@ -41,6 +62,16 @@ pub(super) fn dot<S: Simd, const G: usize>(simd: S, row: &Row<G>, x: &[S::V; G])
     }
     let [s0, s1, s2, s3] = sums;
     simd.reduce_sum(simd.add(simd.add(s0, s1), simd.add(s2, s3)))
+}
+
+/// Reads a row.
+#[inline(always)]
+pub(super) fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G] {
+    let mut groups = [simd.splat(0.0); G];
+    for (group, row) in groups.iter_mut().zip(row) {
+        *group = simd.load(row);
+    }
+    groups
 }
 
 /// Asks for rows, while those of the windows before are worked on; from the last one back to one

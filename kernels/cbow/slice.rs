@@ -68,7 +68,12 @@ pub struct SliceMut<'a> {
 /// [`ShapeError`] when shapes differ or a row does not exist.
 ///
 /// # Precision
-/// That of [`crate::blas1::dot`], with the same bits.
+/// That of [`crate::blas1::dot`], with the same bits. Scores of pairs are added up in one sum of
+/// sixteen lanes.
+///
+/// # Skip-gram
+/// In a batch [`BatchRef::of_pairs`] the `x` are vectors of the context, so `projection` has no part,
+/// and `x` is workspace of [`update_slice`] alone.
 ///
 /// # Example
 /// One window, one slice: two tokens, the tree's only node at row 0.
@@ -125,7 +130,8 @@ pub fn forward_slice(
     Ok(())
 }
 
-/// Updates one slice from the steps `g` of all nodes, window after window.
+/// Updates one slice from the steps `g` of all nodes, window after window. Pairs of a window take
+/// their steps together, from the thetas before it.
 ///
 /// # Shapes
 /// As for [`forward_slice`], whose `x` it takes, and spoils; `steps`: [`BatchRef::scores_len`], as

@@ -1,8 +1,8 @@
 //! The steps of a batch, on one slice.
 
-use super::rows::{NEXT, Row, prefetch, rows_mut};
+use super::rows::{BatchLoop, NEXT, Row, prefetch, rows_mut};
 use super::{BatchRef, Projection, SliceMut};
-use crate::simd::{Kernel, LANES, Simd};
+use crate::simd::{LANES, Simd};
 
 pub(super) struct Update<'a> {
     pub(super) slice: SliceMut<'a>,
@@ -12,20 +12,12 @@ pub(super) struct Update<'a> {
     pub(super) steps: &'a [f32],
 }
 
-impl Kernel for Update<'_> {
-    type Output = ();
+impl BatchLoop for Update<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.slice.vectors.cols() / LANES {
-            1 => self.groups::<S, 1>(simd),
-            2 => self.groups::<S, 2>(simd),
-            3 => self.groups::<S, 3>(simd),
-            _ => self.groups::<S, 4>(simd),
-        }
+    fn width(&self) -> usize {
+        self.slice.vectors.cols()
     }
-}
 
-impl Update<'_> {
     #[inline(always)]
     fn groups<S: Simd, const G: usize>(self, simd: S) {
         let SliceMut {
