@@ -59,12 +59,25 @@ impl Objective {
         }
     }
 
-    /// Asks the memory for what [`Objective::decide`] will read.
+    /// Asks the memory for what [`Objective::decide`] will read: for the path of a target that comes
+    /// soon, and for its place of one that comes later.
     #[inline]
-    pub(super) fn prefetch(&self, target: u32) {
-        if let Self::Tree(tree) = self {
-            let (path, _) = tree.view().path(target);
+    pub(super) fn prefetch(&self, soon: Option<u32>, later: Option<u32>) {
+        let Self::Tree(tree) = self else { return };
+        if let Some(token) = later {
+            tree.offsets
+                .get(token as usize)
+                .into_iter()
+                .for_each(prefetch);
+            tree.codes
+                .get(token as usize)
+                .into_iter()
+                .for_each(prefetch);
+        }
+        if let Some(token) = soon {
+            let (path, _) = tree.view().path(token);
             path.first().into_iter().for_each(prefetch);
+            path.last().into_iter().for_each(prefetch);
         }
     }
 

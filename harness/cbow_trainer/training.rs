@@ -61,8 +61,8 @@ struct Plan<'a> {
     held_out: Ids<'a>,
     /// Tokens of an epoch.
     tokens: u64,
-    keep: Vec<u64>,
-    keep_all: Vec<u64>,
+    keep: Vec<u32>,
+    keep_all: Vec<u32>,
     objective: Objective,
     highest_loss: f64,
 }

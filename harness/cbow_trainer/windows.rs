@@ -19,20 +19,20 @@ const AHEAD: usize = 8;
 /// A line longer than this is cut; word2vec.c's `MAX_SENTENCE_LENGTH`.
 const MAX_SENTENCE: usize = 1000;
 
-/// For each token, the chance of staying in the text, in units of 2^-32.
+/// For each token, the chance of staying in the text, as the highest of 2^32 numbers that keeps it.
 ///
 /// `(sqrt(f / sample) + 1) * sample / f` for a token that is the share `f` of the text, as
 /// word2vec.c computes it.
-pub(super) fn keep_chances(counts: &[u64], sample: f64) -> Vec<u64> {
+pub(super) fn keep_chances(counts: &[u64], sample: f64) -> Vec<u32> {
     let total: f64 = counts.iter().map(|count| *count as f64).sum();
     let chance = |count: &u64| {
         let relative = *count as f64 / total / sample;
         let keep = (relative.sqrt() + 1.0) / relative;
         // NaN (no count, no threshold) and everything above 1 keep the token.
         if keep < 1.0 {
-            (keep * 2f64.powi(32)) as u64
+            (keep * 2f64.powi(32) - 1.0) as u32
         } else {
-            1 << 32
+            u32::MAX
         }
     };
     counts.iter().map(chance).collect()
@@ -43,12 +43,13 @@ pub(super) fn keep_chances(counts: &[u64], sample: f64) -> Vec<u64> {
 pub(super) struct Windows<'a> {
     ids: Ids<'a>,
     objective: &'a Objective,
-    keep: &'a [u64],
+    keep: &'a [u32],
     architecture: Architecture,
     window: usize,
     random_window: bool,
     place: Place,
     drawn: Vec<u32>,
+    kept: [u32; MAX_SENTENCE],
 }
 
 /// How far a pass is: all that the windows to come depend on.
@@ -79,7 +80,7 @@ impl<'a> Windows<'a> {
     pub(super) fn new(
         ids: Ids<'a>,
         objective: &'a Objective,
-        keep: &'a [u64],
+        keep: &'a [u32],
         options: &CbowOptions,
         place: Place,
     ) -> Self {
@@ -92,6 +93,7 @@ impl<'a> Windows<'a> {
             random_window: options.random_window,
             place,
             drawn: Vec::new(),
+            kept: [0; MAX_SENTENCE],
         }
     }
 
@@ -113,9 +115,9 @@ impl<'a> Windows<'a> {
                 true => 1 + rng.below(self.window as u64) as usize,
                 false => self.window,
             };
-            if let Some(soon) = self.place.sentence.get(self.place.target + AHEAD) {
-                self.objective.prefetch(*soon);
-            }
+            let ahead = |by| self.place.sentence.get(self.place.target + by);
+            let (soon, later) = (ahead(AHEAD), ahead(2 * AHEAD));
+            self.objective.prefetch(soon.copied(), later.copied());
             self.push_window(size, &mut rng, batch);
             self.place.target += 1;
         }
@@ -142,27 +144,27 @@ impl<'a> Windows<'a> {
     /// Reads on to the end of the line, or until the sentence is full; false at the end.
     fn next_sentence(&mut self, rng: &mut Rng) -> bool {
         let place = &mut self.place;
-        place.target = 0;
-        place.sentence.clear();
-        loop {
-            let Some(id) = self.ids.get(place.position) else {
-                return !place.sentence.is_empty();
-            };
+        let mut len = 0;
+        while let Some(id) = self.ids.get(place.position) {
             place.position += 1;
             match self.keep.get(id as usize) {
                 Some(keep) => {
                     place.read += 1;
-                    if u64::from(rng.next_u32()) < *keep {
-                        place.sentence.push(id);
-                    }
+                    // Not by a branch, for none is harder to foresee.
+                    self.kept[len] = id;
+                    len += usize::from(rng.next_u32() <= *keep);
                 }
-                None if place.sentence.is_empty() => continue,
-                None => return true,
+                None if len == 0 => continue,
+                None => break,
             }
-            if place.sentence.len() == MAX_SENTENCE {
-                return true;
+            if len == MAX_SENTENCE {
+                break;
             }
         }
+        place.target = 0;
+        place.sentence.clear();
+        place.sentence.extend_from_slice(&self.kept[..len]);
+        len > 0
     }
 }
 
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
 
     /// Context and target of every window.
-    fn windows(ids: &[u32], options: &CbowOptions, keep: &[u64]) -> Vec<(Vec<u32>, u32)> {
+    fn windows(ids: &[u32], options: &CbowOptions, keep: &[u32]) -> Vec<(Vec<u32>, u32)> {
         let objective = Objective::new(&vec![1; keep.len()], Loss::default()).unwrap();
         let ids = Ids::U32(ids);
         let mut windows = Windows::new(ids, &objective, keep, options, Place::start(1, 1));
@@ -203,7 +205,7 @@ mod tests {
             random_window: false,
             ..Default::default()
         };
-        let got = windows(&[0, 1, 2, 3, 9, 9, 1, 9, 2, 0], &options, &[1 << 32; 4]);
+        let got = windows(&[0, 1, 2, 3, 9, 9, 1, 9, 2, 0], &options, &[u32::MAX; 4]);
         let contexts: Vec<_> = got.into_iter().map(|(context, _)| context).collect();
         let want: [&[u32]; 6] = [&[1, 2], &[0, 2, 3], &[0, 1, 3], &[1, 2], &[0], &[2]];
         assert_eq!(contexts, want, "a word alone in its line has no context");
@@ -217,7 +219,7 @@ mod tests {
             architecture: Architecture::SkipGram,
             ..Default::default()
         };
-        let got = windows(&[0, 1, 2, 9, 3], &options, &[1 << 32; 4]);
+        let got = windows(&[0, 1, 2, 9, 3], &options, &[u32::MAX; 4]);
         let pairs: Vec<_> = got.iter().map(|(c, target)| (&c[..], *target)).collect();
         assert_eq!(pairs, [(&[1][..], 0), (&[0], 1), (&[2], 1), (&[1], 2)]);
     }
@@ -246,7 +248,7 @@ mod tests {
     fn random_windows_have_every_size() {
         let ids = vec![0; 5000];
         let mut sizes = [0; 11];
-        for (context, _) in windows(&ids, &CbowOptions::default(), &[1 << 32; 2]) {
+        for (context, _) in windows(&ids, &CbowOptions::default(), &[u32::MAX; 2]) {
             sizes[context.len()] += 1;
         }
         for size in [2, 4, 6, 8, 10] {
@@ -258,12 +260,12 @@ mod tests {
     fn subsampling_keeps_as_many_as_it_promises() {
         let counts = [900_000, 1000, 10];
         let keep = keep_chances(&counts, 1e-3);
-        assert_eq!(keep[2], 1 << 32, "rare words stay");
+        assert_eq!(keep[2], u32::MAX, "rare words stay");
         let f: f64 = 900_000.0 / 901_010.0 / 1e-3;
         let want = (f.sqrt() + 1.0) / f;
         assert!((keep[0] as f64 / 2f64.powi(32) - want).abs() < 1e-6);
         let got = windows(&vec![0; 100_000], &CbowOptions::default(), &keep).len() as f64;
         assert!((got / 100_000.0 - want).abs() < 0.002, "{got}");
-        assert_eq!(keep_chances(&[5, 0], 0.0), [1 << 32; 2]);
+        assert_eq!(keep_chances(&[5, 0], 0.0), [u32::MAX; 2]);
     }
 }

@@ -1,6 +1,7 @@
 //! A batch of windows as flat tables.
 
 use crate::error::ShapeError;
+use crate::simd::{Kernel, Simd, dispatch};
 
 /// Windows, each with the rows it reads: vectors of its context, and rows of `thetas` to compare
 /// `x` with. For hierarchical softmax those are the nodes of the target's path.
@@ -12,6 +13,8 @@ pub struct BatchRef<'a> {
     nodes: &'a [u32],
     /// Whether each word of a context is an `x` of its own.
     of_pairs: bool,
+    /// The largest row of a context, and of a node.
+    largest: (u32, u32),
 }
 
 impl<'a> BatchRef<'a> {
@@ -35,6 +38,7 @@ impl<'a> BatchRef<'a> {
                 node_offsets,
                 nodes,
                 of_pairs: false,
+                largest: (largest(contexts), largest(nodes)),
             })
         } else {
             Err(ShapeError)
@@ -108,15 +112,6 @@ impl<'a> BatchRef<'a> {
         }
     }
 
-    /// The nodes that each `x` visits, in the order of the scores.
-    #[inline(always)]
-    pub(super) fn visits(self) -> impl Iterator<Item = &'a [u32]> {
-        self.windows().flat_map(move |(context, nodes)| {
-            let times = if self.of_pairs { context.len() } else { 1 };
-            core::iter::repeat_n(nodes, times)
-        })
-    }
-
     /// Context and nodes of window `b`; empty when there is no such window.
     #[inline(always)]
     pub fn window(&self, b: usize) -> (&'a [u32], &'a [u32]) {
@@ -134,12 +129,28 @@ impl<'a> BatchRef<'a> {
 
     /// Whether all rows exist.
     pub(super) fn is_within(&self, vectors: usize, thetas: usize) -> bool {
-        // A maximum over all vectorises; stopping at the first does not.
-        let below = |list: &[u32], end| {
-            let largest = list.iter().fold(0, |largest, row| largest.max(*row));
-            list.is_empty() || (largest as usize) < end
-        };
-        below(self.contexts, vectors) && below(self.nodes, thetas)
+        let below = |list: &[u32], largest, end| list.is_empty() || (largest as usize) < end;
+        let (context, node) = self.largest;
+        below(self.contexts, context, vectors) && below(self.nodes, node, thetas)
+    }
+}
+
+fn largest(list: &[u32]) -> u32 {
+    dispatch(Largest(list))
+}
+
+/// The maximum of a list. It vectorises, as stopping at the first that is too large would not.
+struct Largest<'a>(&'a [u32]);
+
+impl Kernel for Largest<'_> {
+    type Output = u32;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> u32 {
+        let mut largest = 0;
+        for row in self.0 {
+            largest = largest.max(*row);
+        }
+        largest
     }
 }
 

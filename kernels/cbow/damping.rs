@@ -23,9 +23,16 @@ use crate::simd::{Kernel, LANES, Simd, dispatch};
 /// falling count, and the rest are hardly ever shared within a batch.
 const HOT_NODES: usize = 1024;
 
+/// Sums that take what the other nodes would add, so that nothing depends on whether a node is hot;
+/// several, so that additions do not wait for each other.
+const SPARE: usize = 64;
+
+/// Room for a sum a hot node, and the spare ones.
+const SUMS: usize = HOT_NODES + SPARE;
+
 /// Elements of workspace that [`damp`] needs for a batch of so many scores.
 pub const fn damp_workspace_len(scores: usize) -> usize {
-    HOT_NODES.saturating_add(scores)
+    SUMS.saturating_add(scores)
 }
 
 /// Divides the step of each node of each window by `1 + learning_rate / 4 * q`, where `q` is the
@@ -62,22 +69,24 @@ pub fn damp(
     }
     let workspace = take(workspace, damp_workspace_len(steps.len()))?;
     let (sums, others) = workspace
-        .split_at_mut_checked(HOT_NODES)
-        .unwrap_or_default();
+        .split_first_chunk_mut::<SUMS>()
+        .ok_or(ShapeError)?;
     sums.fill(0.0);
-    for (nodes, square) in batch.visits().zip(squares) {
+    for_each_x(batch, squares, |nodes, square, _| {
         for node in nodes {
-            if let Some(sum) = sums.get_mut(*node as usize) {
+            if let Some(sum) = sums.get_mut(slot(*node)) {
                 *sum += square;
             }
         }
-    }
-    let mut of_visits = others.iter_mut();
-    for (nodes, square) in batch.visits().zip(squares) {
-        for (node, others) in nodes.iter().zip(&mut of_visits) {
-            *others = sums.get(*node as usize).map_or(0.0, |sum| sum - square);
+    });
+    // What is taken from them below is less than nothing, and damps nothing.
+    sums.iter_mut().skip(HOT_NODES).for_each(|sum| *sum = 0.0);
+    for_each_x(batch, squares, |nodes, square, at| {
+        let others = others.get_mut(at..).unwrap_or_default();
+        for (node, others) in nodes.iter().zip(others) {
+            *others = sums.get(slot(*node)).map_or(0.0, |sum| sum - square);
         }
-    }
+    });
     dispatch(Damp {
         steps,
         others,
@@ -86,7 +95,36 @@ pub fn damp(
     Ok(())
 }
 
-/// Divides each step by `1 + curvature * others`.
+/// Where the sum of a node is kept.
+#[inline(always)]
+fn slot(node: u32) -> usize {
+    let node = node as usize;
+    if node < HOT_NODES {
+        node
+    } else {
+        HOT_NODES + node % SPARE
+    }
+}
+
+/// Calls `f` with the nodes that each `x` visits, `|x|^2`, and the place of its first score.
+#[inline(always)]
+fn for_each_x(batch: BatchRef<'_>, squares: &[f32], mut f: impl FnMut(&[u32], f32, usize)) {
+    let mut squares = squares.iter();
+    let mut at = 0;
+    for (context, nodes) in batch.windows() {
+        let xs = if batch.is_of_pairs() {
+            context.len()
+        } else {
+            1
+        };
+        for square in squares.by_ref().take(xs) {
+            f(nodes, *square, at);
+            at += nodes.len();
+        }
+    }
+}
+
+/// Divides each step by `1 + curvature * others`, where there are any.
 struct Damp<'a> {
     steps: &'a mut [f32],
     others: &'a [f32],
@@ -97,17 +135,23 @@ impl Kernel for Damp<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (one, curvature) = (simd.splat(1.0), simd.splat(self.curvature));
-        let damped = |steps, others| {
-            let divisor = simd.add(one, simd.mul(curvature, others));
-            simd.div(steps, divisor)
-        };
+        let curvature = simd.splat(self.curvature);
         let (steps, last) = self.steps.as_chunks_mut::<LANES>();
         let (others, last_others) = self.others.as_chunks::<LANES>();
         for (steps, others) in steps.iter_mut().zip(others) {
-            simd.store(damped(simd.load(steps), simd.load(others)), steps);
+            let damped = damped(simd, simd.load(steps), simd.load(others), curvature);
+            simd.store(damped, steps);
         }
         let (of_last, others) = (simd.load_partial(last), simd.load_partial(last_others));
-        simd.store_partial(damped(of_last, others), last);
+        simd.store_partial(damped(simd, of_last, others, curvature), last);
     }
+}
+
+#[inline(always)]
+fn damped<S: Simd>(simd: S, steps: S::V, others: S::V, curvature: S::V) -> S::V {
+    let others = simd.max(others, simd.splat(0.0));
+    simd.div(
+        steps,
+        simd.add(simd.splat(1.0), simd.mul(curvature, others)),
+    )
 }

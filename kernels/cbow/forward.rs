@@ -1,6 +1,6 @@
 //! `x` of each window, and its scores: one slice of a batch.
 
-use super::rows::{AHEAD, BatchLoop, dot, prefetch, rows};
+use super::rows::{AHEAD, BatchLoop, Row, dot, prefetch, rows};
 use super::{BatchRef, Projection, Slice};
 use crate::simd::{LANES, Simd};
 
@@ -22,8 +22,7 @@ impl BatchLoop for Forward<'_> {
     fn groups<S: Simd, const G: usize>(self, simd: S) {
         let (vectors, thetas) = (rows(self.slice.vectors), rows(self.slice.thetas));
         let scores_len = self.batch.scores_len().min(self.partials.len());
-        let (scores, squares) = self.partials.split_at_mut(scores_len);
-        let mut scores = scores.iter_mut();
+        let (mut scores, squares) = self.partials.split_at_mut(scores_len);
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
         let outputs = x_rows.iter_mut().zip(squares);
         for (b, ((context, nodes), (x_row, square))) in
@@ -51,11 +50,53 @@ impl BatchLoop for Forward<'_> {
                 simd.store(*x, out);
             }
             *square = dot(simd, x_row, &x);
-            for (node, score) in nodes.iter().zip(&mut scores) {
-                if let Some(theta) = thetas.get(*node as usize) {
-                    *score = dot(simd, theta, &x);
-                }
+            let (own, rest) = scores.split_at_mut_checked(nodes.len()).unwrap_or_default();
+            scores = rest;
+            scores_of(simd, &x, thetas, nodes, own);
+        }
+    }
+}
+
+/// Scores of the nodes of a window, four at a time, which share the sums over lanes; the last four
+/// may be partly those before, so that no score is left over.
+#[inline(always)]
+fn scores_of<S: Simd, const G: usize>(
+    simd: S,
+    x: &[S::V; G],
+    thetas: &[Row<G>],
+    nodes: &[u32],
+    scores: &mut [f32],
+) {
+    let Some(last) = nodes.len().checked_sub(4) else {
+        for (node, score) in nodes.iter().zip(scores) {
+            if let Some(theta) = thetas.get(*node as usize) {
+                *score = dot(simd, theta, x);
             }
         }
+        return;
+    };
+    let mut at = 0;
+    loop {
+        let four = nodes.get(at..).and_then(|nodes| nodes.first_chunk::<4>());
+        let out = scores
+            .get_mut(at..)
+            .and_then(|scores| scores.first_chunk_mut::<4>());
+        if let (Some([a, b, c, d]), Some(out)) = (four, out)
+            && let (Some(a), Some(b)) = (thetas.get(*a as usize), thetas.get(*b as usize))
+            && let (Some(c), Some(d)) = (thetas.get(*c as usize), thetas.get(*d as usize))
+        {
+            let mut sums = [simd.splat(0.0); 4];
+            for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(x) {
+                sums[0] = simd.mul_add(simd.load(a), *x, sums[0]);
+                sums[1] = simd.mul_add(simd.load(b), *x, sums[1]);
+                sums[2] = simd.mul_add(simd.load(c), *x, sums[2]);
+                sums[3] = simd.mul_add(simd.load(d), *x, sums[3]);
+            }
+            *out = simd.reduce_sum_of_four(sums);
+        }
+        if at >= last {
+            break;
+        }
+        at = (at + 4).min(last);
     }
 }

@@ -5,7 +5,7 @@
 //! theta gets its steps of all words while it is in registers, and each word those of all nodes. All
 //! of a window see the thetas as they were before it.
 
-use super::rows::{AHEAD, BatchLoop, NEXT, Row, dot, loaded, prefetch, rows, rows_mut};
+use super::rows::{AHEAD, BatchLoop, Row, dot, loaded, prefetch, rows, rows_mut};
 use super::{BatchRef, Slice, SliceMut};
 use crate::simd::Simd;
 
@@ -99,7 +99,7 @@ fn two_words<S: Simd, const G: usize>(
     one_word(simd, second, thetas, last, second_last);
 }
 
-/// Scores of a word, in the order of additions of [`two_words`].
+/// Scores of a word.
 #[inline(always)]
 fn one_word<S: Simd, const G: usize>(
     simd: S,
@@ -108,13 +108,10 @@ fn one_word<S: Simd, const G: usize>(
     nodes: &[u32],
     scores: &mut [f32],
 ) {
+    let x = loaded(simd, x);
     for (node, score) in nodes.iter().zip(scores) {
         if let Some(theta) = thetas.get(*node as usize) {
-            let mut sum = simd.splat(0.0);
-            for (theta, x) in theta.iter().zip(x) {
-                sum = simd.mul_add(simd.load(theta), simd.load(x), sum);
-            }
-            *score = simd.reduce_sum(sum);
+            *score = dot(simd, theta, &x);
         }
     }
 }
@@ -143,9 +140,7 @@ impl BatchLoop for PairsUpdate<'_> {
         let (vectors, thetas) = (rows_mut(vectors.data_mut()), rows_mut(thetas.data_mut()));
         let gradients = rows_mut::<G>(self.gradients);
         let mut steps = self.steps;
-        for (b, (context, nodes)) in self.batch.windows().enumerate() {
-            let (_, next_nodes) = self.batch.window(b + NEXT);
-            prefetch(simd, thetas, next_nodes);
+        for (context, nodes) in self.batch.windows() {
             let (own, rest) = steps
                 .split_at_checked(context.len() * nodes.len())
                 .unwrap_or_default();

@@ -6,9 +6,6 @@ use crate::simd::{Kernel, LANES, Simd};
 /// How many windows ahead rows are asked for.
 pub(super) const AHEAD: usize = 4;
 
-/// The same for rows that were read lately, and are in the second cache.
-pub(super) const NEXT: usize = 1;
-
 /// Rows before this one are frequent: nodes and tokens are numbered by falling count.
 const FREQUENT: usize = 256;
 
@@ -53,15 +50,14 @@ pub(super) fn rows_mut<const G: usize>(elements: &mut [f32]) -> &mut [Row<G>] {
     elements.as_chunks_mut().0.as_chunks_mut().0
 }
 
-/// The dot product, in the order of [`crate::blas1::dot`].
+/// The dot product: one sum of sixteen lanes over the groups, then over the lanes.
 #[inline(always)]
 pub(super) fn dot<S: Simd, const G: usize>(simd: S, row: &Row<G>, x: &[S::V; G]) -> f32 {
-    let mut sums = [simd.splat(0.0); MAX_GROUPS];
-    for ((sum, row), x) in sums.iter_mut().zip(row).zip(x) {
-        *sum = simd.mul_add(simd.load(row), *x, *sum);
+    let mut sum = simd.splat(0.0);
+    for (row, x) in row.iter().zip(x) {
+        sum = simd.mul_add(simd.load(row), *x, sum);
     }
-    let [s0, s1, s2, s3] = sums;
-    simd.reduce_sum(simd.add(simd.add(s0, s1), simd.add(s2, s3)))
+    simd.reduce_sum(sum)
 }
 
 /// Reads a row.

@@ -68,8 +68,8 @@ pub struct SliceMut<'a> {
 /// [`ShapeError`] when shapes differ or a row does not exist.
 ///
 /// # Precision
-/// That of [`crate::blas1::dot`], with the same bits. Scores of pairs are added up in one sum of
-/// sixteen lanes.
+/// Scores are added up in one sum of sixteen lanes, then over the lanes; one rounding a product and
+/// sum in the fused class, two in the unfused.
 ///
 /// # Skip-gram
 /// In a batch [`BatchRef::of_pairs`] the `x` are vectors of the context, so `projection` has no part,

@@ -1,6 +1,6 @@
 //! The steps of a batch, on one slice.
 
-use super::rows::{BatchLoop, NEXT, Row, prefetch, rows_mut};
+use super::rows::{BatchLoop, Row, rows_mut};
 use super::{BatchRef, Projection, SliceMut};
 use crate::simd::{LANES, Simd};
 
@@ -27,9 +27,7 @@ impl BatchLoop for Update<'_> {
         let (vectors, thetas) = (rows_mut(vectors.data_mut()), rows_mut(thetas.data_mut()));
         let mut steps = self.steps;
         let (x_rows, _) = self.x.as_chunks::<LANES>().0.as_chunks::<G>();
-        for (b, ((context, nodes), x_row)) in self.batch.windows().zip(x_rows).enumerate() {
-            let (_, next_nodes) = self.batch.window(b + NEXT);
-            prefetch::<S, G>(simd, thetas, next_nodes);
+        for ((context, nodes), x_row) in self.batch.windows().zip(x_rows) {
             let (own, rest) = steps.split_at_checked(nodes.len()).unwrap_or_default();
             steps = rest;
             let (_, share) = self.projection.factors(context.len());

@@ -289,6 +289,29 @@ fn a_batch_takes_the_sum_of_its_gradients_to_first_order() {
     }
 }
 
+/// Frequent nodes that windows share, and rare ones, which are left as they are.
+#[test]
+fn steps_are_damped_by_the_other_windows_that_visit_a_node() {
+    let paths = [[0, 5, 1023, 1024], [0, 5, 1024, 1088], [0, 7, 1023, 2000]];
+    let squares = [1.0, 2.0, 4.0];
+    let nodes: Vec<u32> = paths.concat();
+    let batch = BatchRef::new(&[0; 4], &[], &[0, 4, 8, 12], &nodes).unwrap();
+    let mut steps = [1.0; 12];
+    let mut workspace = [f32::NAN; damp_workspace_len(12)];
+    damp(&mut steps, batch, &squares, 0.5, &mut workspace).unwrap();
+    for (i, (step, node)) in steps.iter().zip(&nodes).enumerate() {
+        let others = paths.iter().zip(squares).enumerate();
+        let visiting = others.filter(|(b, (path, _))| *b != i / 4 && path.contains(node));
+        let sum: f32 = visiting.map(|(_, (_, square))| square).sum();
+        let want = if *node < 1024 {
+            1.0 / (1.0 + 0.125 * sum)
+        } else {
+            1.0
+        };
+        assert_close(*step, want, 1e-6, 1.0);
+    }
+}
+
 /// Without damping this batch takes 64 times the step of one window, far beyond the minimum.
 #[test]
 fn a_batch_of_equal_windows_does_not_overshoot() {
