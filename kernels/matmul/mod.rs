@@ -5,11 +5,13 @@
 //! broadcast element of each of the `R` rows of `a` (`tile`). The inner dimension is cut into
 //! blocks of `BLOCK_K`, the columns into what the workspace holds, and `b` is copied once per
 //! block into panels as wide as a tile (`pack`), so that the tile reads it in order and the
-//! first cache level keeps a panel while all rows pass by.
+//! first cache level keeps a panel while all rows of a block pass by; the second cache level keeps
+//! those, copied likewise where many columns pay for it (K. Goto and R. van de Geijn, "Anatomy of high-performance matrix
+//! multiplication", 2008).
 //!
 //! ```text
-//! for each block of BLOCK_K steps and BLOCK_N columns: pack b
-//!     for each block of BLOCK_M rows (a^T: pack a), for each panel of b, for each tile of rows:
+//! for each block of BLOCK_N columns and BLOCK_K steps: pack b
+//!     for each block of BLOCK_M rows: pack a; for each panel of b, for each tile of rows:
 //!         tile = 0; for each step: tile += a[row, step] * b[step, panel]
 //!         dst += tile
 //! ```
@@ -33,15 +35,16 @@ use crate::simd::{LANES, dispatch};
 use product::{Operand, Product};
 
 /// Steps of the inner dimension that one chain of multiply-adds covers. Part of the result's
-/// definition (its rounding), and chosen so that a panel of `b` fills two thirds of the first
-/// cache level.
-const BLOCK_K: usize = 128;
+/// definition (its rounding), and chosen so that a panel of `b` fills half of the first cache level.
+const BLOCK_K: usize = 256;
 /// Columns packed at a time.
 const BLOCK_N: usize = 528;
 /// Rows that pass by before the next panel of `b` is taken up.
-const BLOCK_M: usize = 480;
+const BLOCK_M: usize = 192;
 /// A multiple of every backend's panel of `a`, which divides [`BLOCK_M`].
 const PANEL_M: usize = 24;
+/// Rows of `a` are packed for more columns than this, which pay for it.
+const FEW_COLUMNS: usize = 48;
 
 /// What becomes of the old content of the result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

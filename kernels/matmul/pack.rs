@@ -49,6 +49,31 @@ pub(super) fn pack_rows<const W: usize, const C: usize>(
     }
 }
 
+/// Packs some steps of the rows of `a`; the last panel repeats the last row.
+#[inline(always)]
+pub(super) fn pack_tiles<const R: usize>(
+    packed: &mut [f32],
+    a: MatRef,
+    rows: &Range<usize>,
+    steps: &Range<usize>,
+) {
+    let packed = steps_mut::<R, 1>(packed);
+    for (i, row) in rows.clone().step_by(R).enumerate() {
+        let mut lines: [&[f32]; R] = [&[]; R];
+        for (r, line) in lines.iter_mut().enumerate() {
+            *line = &a.row((row + r).min(rows.end - 1))[steps.clone()];
+        }
+        for (p, step) in packed[i * steps.len()..][..steps.len()]
+            .iter_mut()
+            .enumerate()
+        {
+            for (to, line) in step[0].iter_mut().zip(lines) {
+                *to = line[p];
+            }
+        }
+    }
+}
+
 #[inline(always)]
 fn copy_padded(packed: &mut [f32], row: &[f32]) {
     let (filled, padding) = packed.split_at_mut(row.len());

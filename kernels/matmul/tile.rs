@@ -7,24 +7,58 @@ use crate::simd::{LANES, Simd};
 use core::array::from_fn;
 use core::ops::Range;
 
-/// `sum over steps p of a(r, p) * b[p][c]`, one chain an element.
+/// `sum over steps p of a[r][p] * b[p][c]`, one chain an element.
 #[inline(always)]
 pub(super) fn tile<S: Simd, const R: usize, const C: usize>(
     simd: S,
-    a: impl Fn(usize, usize) -> f32,
+    a: [&[f32]; R],
     b: &[Step<LANES, C>],
 ) -> [[S::V; C]; R] {
     let mut sums = [[simd.splat(0.0); C]; R];
     for (p, b) in b.iter().enumerate() {
-        let b: [S::V; C] = from_fn(|c| simd.load(&b[c]));
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let a = simd.splat(a(r, p));
-            for (sum, b) in sums.iter_mut().zip(b) {
-                *sum = simd.mul_add(a, b, *sum);
-            }
-        }
+        add_step::<S, R, C>(simd, |r| a[r][p], b, &mut sums);
     }
     sums
+}
+
+/// Steps between two looks at the end of a panel.
+const UNROLL: usize = 4;
+
+/// [`tile`] with packed rows.
+#[inline(always)]
+pub(super) fn packed_tile<S: Simd, const P: usize, const R: usize, const C: usize>(
+    simd: S,
+    a: &[Step<P, 1>],
+    b: &[Step<LANES, C>],
+) -> [[S::V; C]; R] {
+    let mut sums = [[simd.splat(0.0); C]; R];
+    let (unrolled, last) = b.as_chunks::<UNROLL>();
+    let (a_unrolled, a_last) = a.as_chunks::<UNROLL>();
+    for (a, b) in a_unrolled.iter().zip(unrolled) {
+        for ([a], b) in a.iter().zip(b) {
+            add_step::<S, R, C>(simd, |r| a[r], b, &mut sums);
+        }
+    }
+    for ([a], b) in a_last.iter().zip(last) {
+        add_step::<S, R, C>(simd, |r| a[r], b, &mut sums);
+    }
+    sums
+}
+
+#[inline(always)]
+fn add_step<S: Simd, const R: usize, const C: usize>(
+    simd: S,
+    a: impl Fn(usize) -> f32,
+    b: &Step<LANES, C>,
+    sums: &mut [[S::V; C]; R],
+) {
+    let b: [S::V; C] = from_fn(|c| simd.load(&b[c]));
+    for (r, sums) in sums.iter_mut().enumerate() {
+        let a = simd.splat(a(r));
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum = simd.mul_add(a, b, *sum);
+        }
+    }
 }
 
 /// The first `len` steps of `R` rows from `row` on; rows past the end repeat the last one.
@@ -39,6 +73,20 @@ pub(super) fn rows_of_a<const R: usize>(a: MatRef<'_>, row: usize, len: usize) -
     rows
 }
 
+/// Asks for where a tile will be written, while it is computed.
+#[inline(always)]
+pub(super) fn prefetch_tile<S: Simd, const R: usize>(
+    simd: S,
+    dst: &MatMut,
+    row: usize,
+    columns: &Range<usize>,
+) {
+    for r in 0..R {
+        let line = dst.as_ref().row(row + r).get(columns.clone());
+        simd.prefetch(line.unwrap_or(&[]));
+    }
+}
+
 /// Writes the part of a tile that lies within `dst` and `columns`.
 #[inline(always)]
 pub(super) fn add_tile<S: Simd, const R: usize, const C: usize>(
@@ -49,16 +97,20 @@ pub(super) fn add_tile<S: Simd, const R: usize, const C: usize>(
     accum: Accum,
     sums: [[S::V; C]; R],
 ) {
-    for (r, sums) in sums.into_iter().enumerate() {
-        // Rows past the last one are empty.
-        let Some(dst) = dst.row_mut(row + r).get_mut(columns.clone()) else {
+    let (stride, width) = (dst.stride(), columns.len());
+    let start = row * stride + columns.start;
+    // The data ends with the last row.
+    let mut rest = dst.data_mut().get_mut(start..).unwrap_or_default();
+    for sums in sums {
+        let Some(line) = rest.get_mut(..width) else {
             return;
         };
-        let (vectors, _) = dst.as_chunks_mut::<LANES>();
+        let (vectors, _) = line.as_chunks_mut::<LANES>();
         match vectors.first_chunk_mut::<C>() {
             Some(full) => add_full(simd, full, accum, sums),
-            None => add_partial(simd, dst, accum, sums),
+            None => add_partial(simd, line, accum, sums),
         }
+        rest = rest.get_mut(stride..).unwrap_or_default();
     }
 }
 

@@ -1,0 +1,168 @@
+//! barelm's attention for `compare.py`: reads a line `WHAT HEADS N D PATH` after the other, and answers each with the
+//! seconds of one call. With a path other than `-`, what was computed is written there, as 32-bit floats.
+//!
+//! `WHAT` is forward-full, forward-causal, backward-full, backward-causal, or one-query.
+
+use barelm::kernels::attention::*;
+use barelm::kernels::mat::{MatMut, MatRef};
+use std::io::{BufRead, Write, stdin, stdout};
+use std::time::Instant;
+
+fn main() {
+    let mut last = None;
+    for line in stdin().lock().lines() {
+        let line = line.expect("a line of text");
+        let words: Vec<&str> = line.split(' ').collect();
+        let &[what, heads, n, d, path] = &words[..] else {
+            panic!("not WHAT HEADS N D PATH: {line}");
+        };
+        let shape = [heads, n, d].map(|number| number.parse().expect("a number"));
+        let (_, problem) = last
+            .take_if(|(name, problem): &mut (String, Problem)| {
+                name == what && problem.shape == shape
+            })
+            .unwrap_or_else(|| (what.to_string(), Problem::new(what, shape)));
+        let problem = &mut last.insert((what.to_string(), problem)).1;
+        let start = Instant::now();
+        problem.run(what);
+        println!("{}", start.elapsed().as_secs_f64());
+        stdout().flush().expect("the other side listens");
+        if path != "-" {
+            std::fs::write(path, bytemuck(&problem.results)).expect("a file to write to");
+        }
+    }
+}
+
+fn bytemuck(values: &[f32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect()
+}
+
+/// Heads of `n` keys of `d` elements, and as many queries, or one.
+struct Problem {
+    shape: [usize; 3],
+    mask: Mask,
+    /// Queries, keys, values, gradient of the outputs.
+    tensors: [Vec<f32>; 4],
+    out: Vec<f32>,
+    log_sums: Vec<f32>,
+    /// Outputs, or the gradients of queries, keys and values.
+    results: Vec<f32>,
+    workspace: Vec<f32>,
+}
+
+impl Problem {
+    fn new(what: &str, [heads, n, d]: [usize; 3]) -> Self {
+        let len = heads * n * d;
+        let queries = if what == "one-query" { heads * d } else { len };
+        let sizes = [
+            attention_forward_workspace_len(n, n, d, d),
+            attention_backward_workspace_len(n, n, d, d),
+            attend_one_workspace_len(n),
+        ];
+        let mut problem = Self {
+            shape: [heads, n, d],
+            mask: match what.ends_with("full") {
+                true => Mask::Full,
+                false => Mask::Causal { offset: 0 },
+            },
+            tensors: [(0, queries), (1, len), (2, len), (3, len)]
+                .map(|(seed, len)| values(seed, len)),
+            out: vec![0.0; len],
+            log_sums: vec![0.0; heads * n],
+            results: vec![
+                0.0;
+                if what.starts_with("backward") {
+                    3 * len
+                } else {
+                    queries
+                }
+            ],
+            workspace: vec![0.0; sizes.into_iter().max().unwrap_or(0)],
+        };
+        if what.starts_with("backward") {
+            problem.forward();
+            problem.out.copy_from_slice(&problem.results[..len]);
+        }
+        problem
+    }
+
+    fn run(&mut self, what: &str) {
+        match what {
+            "one-query" => self.one_query(),
+            _ if what.starts_with("backward") => self.backward(),
+            _ => self.forward(),
+        }
+    }
+
+    fn scale(&self) -> f32 {
+        1.0 / (self.shape[2] as f32).sqrt()
+    }
+
+    fn forward(&mut self) {
+        let ([heads, n, d], scale) = (self.shape, self.scale());
+        for h in 0..heads {
+            let [q, k, v, _] = self.tensors.each_ref().map(|x| head(x, h, n, d));
+            let inputs = AttentionInputs::new(q, k, v, self.mask, scale, None).expect("fits");
+            let out = MatMut::new(&mut self.results[h * n * d..][..n * d], n, d).expect("n x d");
+            let log_sums = &mut self.log_sums[h * n..][..n];
+            attention_forward(out, log_sums, inputs, &mut self.workspace).expect("fits");
+        }
+    }
+
+    fn backward(&mut self) {
+        let ([heads, n, d], scale) = (self.shape, self.scale());
+        for h in 0..heads {
+            let [q, k, v, dout] = self.tensors.each_ref().map(|x| head(x, h, n, d));
+            let inputs = AttentionInputs::new(q, k, v, self.mask, scale, None).expect("fits");
+            let mut parts = self.results.chunks_mut(heads * n * d);
+            let [dq, dk, dv] = [(); 3].map(|()| {
+                let part = &mut parts.next().expect("three gradients")[h * n * d..][..n * d];
+                MatMut::new(part, n, d).expect("n x d")
+            });
+            let gradients = AttentionGradients {
+                dq,
+                dk,
+                dv,
+                dbias: None,
+            };
+            let (out, log_sums) = (head(&self.out, h, n, d), &self.log_sums[h * n..][..n]);
+            attention_backward(gradients, dout, out, log_sums, inputs, &mut self.workspace)
+                .expect("fits");
+        }
+    }
+
+    fn one_query(&mut self) {
+        let ([heads, n, d], scale) = (self.shape, self.scale());
+        for h in 0..heads {
+            let [q, k, v, _] = &self.tensors;
+            let (q, k, v) = (&q[h * d..][..d], head(k, h, n, d), head(v, h, n, d));
+            let out = &mut self.results[h * d..][..d];
+            attend_one(out, q, k, v, scale, None, &mut self.workspace).expect("fits");
+        }
+    }
+}
+
+fn head(x: &[f32], h: usize, n: usize, d: usize) -> MatRef<'_> {
+    MatRef::new(
+        x.get(h * n * d..).map_or(&[], |x| &x[..x.len().min(n * d)]),
+        n,
+        d,
+    )
+    .or_else(|_| MatRef::new(&[], 0, d))
+    .expect("n x d")
+}
+
+/// The numbers that `compare.py` makes too.
+fn values(seed: u32, len: usize) -> Vec<f32> {
+    let bits = |i: u32| {
+        i.wrapping_mul(2_654_435_761)
+            .wrapping_add(seed.wrapping_mul(974_711))
+            ^ i >> 7
+    };
+    let value =
+        |i: u32| (f64::from(bits(i).wrapping_mul(747_796_405)) / 2f64.powi(32) - 0.5) as f32;
+    (0..len as u32).map(|i| 4.0 * value(i)).collect()
+}
