@@ -137,7 +137,7 @@ impl Kernel for Backward<'_> {
         if const { S::REGISTERS >= 32 } {
             backward_with::<S, 8, 2>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
-            backward_with::<S, 4, 1>(simd, self);
+            backward_with::<S, 6, 1>(simd, self);
         } else {
             backward_with::<S, 2, 1>(simd, self);
         }

@@ -103,7 +103,7 @@ impl Kernel for Forward<'_> {
         if const { S::REGISTERS >= 32 } {
             forward_with::<S, 8, 2>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
-            forward_with::<S, 4, 1>(simd, self);
+            forward_with::<S, 6, 1>(simd, self);
         } else {
             forward_with::<S, 2, 1>(simd, self);
         }

@@ -14,7 +14,8 @@ type Tile<S, const R: usize, const V: usize> = [Row<S, V>; R];
 
 /// `out = a b`: the sums run along the rows of `a`.
 ///
-/// `out` is written in tiles of `R` rows; past the rows of `a` it repeats the last.
+/// `out` is written in tiles of `R` rows, or fewer at its end; past the rows of `a` it repeats the
+/// last.
 pub(super) struct RowsTimes<'a, const R: usize, const V: usize> {
     pub(super) a: MatRef<'a>,
     pub(super) b: &'a [Stored<V>],
@@ -25,17 +26,37 @@ impl<const R: usize, const V: usize> Kernel for RowsTimes<'_, R, V> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (tiles, _) = self.out.as_chunks_mut::<R>();
-        for (t, out) in tiles.iter_mut().take(self.a.rows().div_ceil(R)).enumerate() {
-            let rows = tile_of_rows(self.a, t * R);
-            let zeros = [row::splat(simd, 0.0); R];
-            store(
-                simd,
-                add_rows_times::<S, R, V>(simd, zeros, rows, self.b),
-                out,
-            );
+        let (tiles, rest) = self.out.as_chunks_mut::<R>();
+        let whole = tiles.len() * R;
+        for (t, out) in tiles.iter_mut().enumerate() {
+            if t * R < self.a.rows() {
+                rows_times(simd, self.a, t * R, self.b, out);
+            }
+        }
+        let (edges, _) = rest.as_chunks_mut::<EDGE>();
+        for (t, out) in edges.iter_mut().enumerate() {
+            if whole + t * EDGE < self.a.rows() {
+                rows_times(simd, self.a, whole + t * EDGE, self.b, out);
+            }
         }
     }
+}
+
+/// Rows of a tile where fewer than `R` are left.
+const EDGE: usize = 4;
+
+/// The rows of `a b` from `first` on.
+#[inline(always)]
+fn rows_times<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    a: MatRef<'_>,
+    first: usize,
+    b: &[Stored<V>],
+    out: &mut [Stored<V>; R],
+) {
+    let zeros = [row::splat(simd, 0.0); R];
+    let tile = add_rows_times::<S, R, V>(simd, zeros, tile_of_rows(a, first), b);
+    store(simd, tile, out);
 }
 
 /// `R` rows from `first` on; past the last that repeats.
@@ -155,8 +176,13 @@ impl<const R: usize, const V: usize> Kernel for AddColumnsTimes<'_, R, V> {
         for (t, out) in tiles.iter_mut().enumerate() {
             self.tile(simd, t * R, out);
         }
-        for (c, out) in rest.iter_mut().enumerate() {
-            self.tile(simd, whole + c, core::array::from_mut(out));
+        let (edges, last) = rest.as_chunks_mut::<EDGE>();
+        for (t, out) in edges.iter_mut().enumerate() {
+            self.tile(simd, whole + t * EDGE, out);
+        }
+        let edges = edges.len() * EDGE;
+        for (c, out) in last.iter_mut().enumerate() {
+            self.tile(simd, whole + edges + c, core::array::from_mut(out));
         }
     }
 }

@@ -28,12 +28,12 @@ fn main() {
         println!("{}", start.elapsed().as_secs_f64());
         stdout().flush().expect("the other side listens");
         if path != "-" {
-            std::fs::write(path, bytemuck(&problem.results)).expect("a file to write to");
+            std::fs::write(path, bytes_of(&problem.results)).expect("a file to write to");
         }
     }
 }
 
-fn bytemuck(values: &[f32]) -> Vec<u8> {
+fn bytes_of(values: &[f32]) -> Vec<u8> {
     values
         .iter()
         .flat_map(|value| value.to_le_bytes())
@@ -113,6 +113,7 @@ impl Problem {
     }
 
     fn backward(&mut self) {
+        self.results.fill(0.0); // gradients are added to what is there
         let ([heads, n, d], scale) = (self.shape, self.scale());
         for h in 0..heads {
             let [q, k, v, dout] = self.tensors.each_ref().map(|x| head(x, h, n, d));
