@@ -174,3 +174,63 @@ fn vectors_of_another_dimension_are_no_start() {
     );
     succeed(&[&job[..], &["--dim", "100", &text]].concat());
 }
+
+/// A training of stories with a checkpoint, and another text with new words.
+fn with_checkpoint(place: &Workplace) -> (String, String) {
+    let (at, out) = (place.arg("checkpoint"), place.arg("old.bin"));
+    let text = place.stories("300K");
+    let job = ["vectors", "train", "--dim", "20", "--epochs", "1"];
+    succeed(&[&job[..], &["--checkpoint", &at, "-o", &out, &text]].concat());
+    let line = b"a quux met the zyx and the quux saw the zyx\n";
+    (at, place.write("new.txt", &line.repeat(400)))
+}
+
+#[test]
+fn training_goes_on_with_a_text_of_new_words() {
+    let place = Workplace::new();
+    let (at, text) = with_checkpoint(&place);
+    let train = |name: &str, more: &[&str]| {
+        let out = place.arg(name);
+        let job = ["vectors", "train", "--dim", "20", "--epochs", "2"];
+        let job = [&job[..], more, &["--continue", &at, "-o", &out, &text]].concat();
+        succeed(&job);
+        std::fs::read(out).unwrap()
+    };
+    let one = train("1.bin", &["--threads", "1"]);
+    assert!(one == train("2.bin", &["--threads", "2"]));
+    assert!(one == train("3.bin", &["--threads", "3"]));
+    let own = place.arg("another");
+    let checkpoints = ["--checkpoint", &own, "--resume"];
+    assert!(one == train("4.bin", &checkpoints) && one == train("5.bin", &checkpoints));
+    let out = place.arg("1.bin");
+    for word in ["quux", "dog"] {
+        succeed(&["vectors", "neighbors", "-m", &out, word]);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_kind_is_no_start() {
+    let place = Workplace::new();
+    let (at, text) = with_checkpoint(&place);
+    let out = place.arg("more.bin");
+    let refused = |more: &[&str], code, words: &str| {
+        let job = ["vectors", "train", "-o", &out, "--continue"];
+        refuse(&[&job[..], more, &[&text]].concat(), code, words);
+    };
+    refused(&[&at], 2, "--dim 20");
+    refused(
+        &[&at, "--dim", "20", "--arch", "skipgram"],
+        2,
+        "--arch cbow",
+    );
+    refused(&[&at, "--dim", "20", "--loss", "ns"], 2, "--loss hs");
+    refused(
+        &[&at, "--dim", "20", "--checkpoint", &at],
+        2,
+        "take another",
+    );
+    refused(&[&at, "--init", &place.arg("old.bin")], 2, "--init");
+    refused(&[&place.arg("nothing")], 4, "check the path");
+    refused(&[&text], 3, "new.txt");
+    assert!(!place.path("more.bin").exists());
+}

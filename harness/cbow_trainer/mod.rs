@@ -13,7 +13,8 @@
 //! [`damp`](crate::kernels::cbow::damp).
 //!
 //! **Survives.** Between two batches all that training depends on is the parameters, a place in the
-//! text, and some sums: [`Checkpoints`] write it, and training goes on to the same bits.
+//! text, and some sums: [`Checkpoints`] write it, and training goes on to the same bits. With
+//! another text, and new words, an [`Earlier`] training goes on.
 //!
 //! Sources: T. Mikolov et al., "Efficient estimation of word representations in vector space",
 //! 2013; "Distributed representations of words and
@@ -21,22 +22,27 @@
 
 mod batch;
 mod checkpoint;
+mod earlier;
 mod epoch;
 mod exchange;
+mod extended;
 mod memory;
 mod objective;
 mod options;
 mod parameters;
 mod training;
+mod transfer;
 mod tree;
 mod windows;
 mod words;
 
 pub(crate) use batch::Batch;
 pub use checkpoint::Checkpoints;
+pub use earlier::Earlier;
+pub use extended::ExtendedStream;
 pub use objective::MAX_SOFTMAX_VOCAB;
 pub use options::{Architecture, CbowOptions, Loss, MAX_DIM, MAX_NEGATIVES, MAX_WINDOW};
-pub use training::Training;
+pub use training::{Start, Training};
 pub use tree::HuffmanTree;
 pub use words::WordStream;
 

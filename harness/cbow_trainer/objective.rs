@@ -42,6 +42,14 @@ impl Objective {
         }
     }
 
+    /// The tree of a hierarchical softmax.
+    pub(super) fn tree(&self) -> Option<&HuffmanTree> {
+        match self {
+            Self::Tree(tree) => Some(tree),
+            _ => None,
+        }
+    }
+
     /// Rows of the output table.
     pub(super) fn rows(&self, vocab_size: usize) -> usize {
         match self {

@@ -126,6 +126,24 @@ pub(super) fn copy_from(parameters: &mut [ParameterSlice], words: &[Vec<u8>], st
     }
 }
 
+/// Fills one of [`ParameterSlice::tables`] slice by slice from another table that lies as it does:
+/// `fill` has the width, the other table's rows, and the rows to fill.
+pub(super) fn fill_from(
+    parameters: &mut [ParameterSlice],
+    table: usize,
+    mut other: &[f32],
+    fill: impl Fn(usize, &[f32], &mut [f32]),
+) {
+    let padded: usize = parameters.iter().map(|slice| slice.width()).sum();
+    let rows = other.len() / padded;
+    for slice in parameters {
+        let width = slice.width();
+        let (from, rest) = other.split_at(rows * width);
+        fill(width, from, slice.tables()[table]);
+        other = rest;
+    }
+}
+
 /// Vectors and thetas row by row, without padding. The slices of each go as they are copied.
 pub(super) fn gather(mut slices: Vec<ParameterSlice>, dim: usize) -> (Vec<f32>, Vec<f32>) {
     let mut of = |table: fn(&mut ParameterSlice) -> &mut Table| {

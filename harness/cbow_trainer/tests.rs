@@ -1,5 +1,7 @@
 //! Training as a user sees it: the loss falls, bits repeat, trouble is said.
 
+mod continued;
+
 use super::*;
 use crate::kernels::rng::Rng;
 
@@ -248,7 +250,7 @@ fn training_starts_from_the_vectors_of_its_words() {
     };
     let train = |start: Option<&Embeddings>| {
         let mut training = Training::new(stream.source(), stream.words().to_vec(), &options);
-        training.start = start;
+        training.start = start.map(Start::Vectors);
         training.run().unwrap()
     };
     let mut first = train(None);

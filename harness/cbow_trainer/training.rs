@@ -1,12 +1,13 @@
 //! The job: epoch after epoch, with checkpoints in between.
 
-use super::checkpoint::{self, Checkpoints, State};
+use super::checkpoint::{self, Checkpoints, State, Vocabulary};
+use super::earlier::CarriedOver;
 use super::epoch::{self, Pass, Schedule, Totals, report_to};
 use super::exchange::Wish;
 use super::objective::Objective;
 use super::parameters::{self, ParameterSlice};
 use super::windows::{Place, Windows, keep_chances};
-use super::{CbowOptions, EpochReport, TokenSource, Trained, memory};
+use super::{CbowOptions, Earlier, EpochReport, TokenSource, Trained, memory};
 use crate::embeddings::Embeddings;
 use crate::output::remove_leftovers;
 use crate::progress::{self, Progress, human};
@@ -20,11 +21,21 @@ const DIVERGED: f64 = 4.0;
 /// Random numbers of the text that is held out; epochs have those from 1 on.
 const HELD_OUT_STREAM: u64 = 1 << 40;
 
+/// What training goes on with, instead of chance.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// Vectors of those of their words that the vocabulary has, too. Others start at random, and so
+    /// does the output table, which no file of vectors holds.
+    Vectors(&'a Embeddings),
+    /// Vectors and output table of an earlier training, all words of which the vocabulary has.
+    Earlier(&'a Earlier),
+}
+
 /// Vectors to be trained, and how.
 ///
 /// # Example
 /// ```
-/// use barelm::cbow_trainer::{CbowOptions, Loss, Training, WordStream};
+/// use barelm::cbow_trainer::{CbowOptions, Loss, Start, Training, WordStream};
 /// use barelm::corpus::Corpus;
 /// let text = "the cat sat on the mat\\nthe dog sat on the rug\\n".repeat(50);
 /// let stream = WordStream::new(&Corpus::from_bytes("pets", text.into()), 1, 100)?;
@@ -34,7 +45,7 @@ const HELD_OUT_STREAM: u64 = 1 << 40;
 /// training.memory = Some(1 << 20);
 /// let first = training.run()?;
 /// let mut again = Training::new(stream.source(), stream.words().to_vec(), &options);
-/// again.start = Some(&first.embeddings);
+/// again.start = Some(Start::Vectors(&first.embeddings));
 /// assert!(again.run()?.epochs[0].loss_nats < first.epochs[0].loss_nats);
 /// # Ok::<(), barelm::Error>(())
 /// ```
@@ -46,9 +57,8 @@ pub struct Training<'a> {
     pub words: Vec<Vec<u8>>,
     /// How to train.
     pub options: &'a CbowOptions,
-    /// Vectors to start from: those of its words that the vocabulary has, too. Others start at
-    /// random, and so does the output table, which no file of vectors holds.
-    pub start: Option<&'a Embeddings>,
+    /// What to start from.
+    pub start: Option<Start<'a>>,
     /// Where to write checkpoints.
     pub checkpoints: Option<Checkpoints>,
     /// Bytes of memory that training may take.
@@ -65,6 +75,7 @@ struct Plan<'a> {
     keep_all: Vec<u32>,
     objective: Objective,
     highest_loss: f64,
+    carried_over: CarriedOver<'a>,
 }
 
 impl<'a> Training<'a> {
@@ -100,7 +111,8 @@ impl<'a> Training<'a> {
                 self.end_epoch(&plan, &mut parameters, &mut state)?;
             }
             if let Some(checkpoints) = &self.checkpoints {
-                checkpoint::save(checkpoints, &state, &mut parameters)?;
+                let vocabulary = self.vocabulary(&plan);
+                checkpoint::save(checkpoints, &state, &vocabulary, &mut parameters)?;
             }
         }
         progress.finish();
@@ -131,6 +143,10 @@ impl<'a> Training<'a> {
             let message = format!("{} tokens with {} spellings", counts.len(), words.len());
             return Err(Error::Failed(format!("cannot train vectors of {message}")));
         }
+        let carried_over = match self.start {
+            Some(Start::Earlier(earlier)) => earlier.carry_over(words, counts, options)?,
+            _ => CarriedOver::nothing(counts),
+        };
         let objective = Objective::new(counts, options.loss)?;
         let needed = memory::needed(words, options.dim, &objective);
         memory::check(needed, self.memory)?;
@@ -151,6 +167,7 @@ impl<'a> Training<'a> {
             keep_all: keep_chances(counts, 0.0),
             highest_loss: DIVERGED * objective.untrained_loss(counts).max(1.0),
             objective,
+            carried_over,
         })
     }
 
@@ -158,14 +175,24 @@ impl<'a> Training<'a> {
         let (tokens, dim) = (self.words.len(), self.options.dim);
         let rows = plan.objective.rows(tokens);
         let mut parameters = parameters::initial(tokens, rows, dim, self.options.seed)?;
-        if let Some(start) = self.start {
-            if start.dim != dim {
+        match self.start {
+            Some(Start::Vectors(start)) if start.dim != dim => {
                 return Err(Error::Usage(format!(
                     "the vectors to start from have dimension {}, not {dim}; say --dim {}",
                     start.dim, start.dim
                 )));
             }
-            parameters::copy_from(&mut parameters, &self.words, start);
+            Some(Start::Vectors(start)) => {
+                parameters::copy_from(&mut parameters, &self.words, start);
+            }
+            Some(Start::Earlier(earlier)) => {
+                earlier.fill(
+                    &mut parameters,
+                    &plan.carried_over.ids,
+                    plan.objective.tree(),
+                )?;
+            }
+            None => {}
         }
         Ok(parameters)
     }
@@ -174,6 +201,9 @@ impl<'a> Training<'a> {
     fn start_state(&self, parameters: &mut [ParameterSlice]) -> Result<State> {
         let first = |job| State {
             job,
+            architecture: self.options.architecture,
+            loss: self.options.loss,
+            dim: self.options.dim,
             place: self.place(0),
             totals: Totals::default(),
             seconds: 0.0,
@@ -183,12 +213,20 @@ impl<'a> Training<'a> {
             return Ok(first(String::new()));
         };
         remove_leftovers(&checkpoints.folder);
-        let job = checkpoint::job(self.options, self.source, self.start);
+        let job = checkpoint::job(self.options, self.source, self.start)?;
         let saved = match checkpoints.resume {
             true => checkpoint::load(checkpoints, &job, parameters)?,
             false => None,
         };
         Ok(saved.unwrap_or_else(|| first(job)))
+    }
+
+    fn vocabulary<'p>(&'p self, plan: &'p Plan<'_>) -> Vocabulary<'p> {
+        Vocabulary {
+            words: &self.words,
+            counts: &plan.carried_over.counts,
+            tree: plan.objective.tree(),
+        }
     }
 
     /// Where an epoch begins.

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// assert_eq!(tree.view().path(0).0.len(), 1);
 /// # Ok::<(), barelm::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HuffmanTree {
     /// Where each token's path starts, and where the last one ends.
     pub offsets: Vec<u32>,

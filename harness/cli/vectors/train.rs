@@ -4,7 +4,8 @@ use super::super::print::Stdout;
 use super::super::{Global, Input, parse_size, usage};
 use super::save;
 use crate::cbow_trainer::{
-    Architecture, CbowOptions, Checkpoints, EpochReport, Loss, TokenSource, Training, WordStream,
+    Architecture, CbowOptions, Checkpoints, Earlier, EpochReport, ExtendedStream, Loss, Start,
+    TokenSource, Training, WordStream,
 };
 use crate::embeddings::Embeddings;
 use crate::output::OutputFile;
@@ -14,7 +15,7 @@ use crate::{Result, pipeline};
 use barelm_kernels::cbow::Projection;
 use barelm_kernels::sigmoid::SigmoidMethod;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Args)]
@@ -72,6 +73,10 @@ pub(in crate::cli) struct TrainArgs {
     /// Start from the vectors of this file, for the words that it has
     #[arg(long, value_name = "FILE")]
     init: Option<PathBuf>,
+    /// Go on from this checkpoint (or the one in this folder) of another text: with its vectors and
+    /// its output table, all its words, and those of the new text
+    #[arg(long = "continue", value_name = "CHECKPOINT", conflicts_with = "init")]
+    earlier: Option<PathBuf>,
     /// Write checkpoints to this folder, which no other job writes to
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
@@ -179,33 +184,61 @@ impl TrainArgs {
         };
         Ok(self.checkpoint.as_ref().map(at))
     }
+
+    /// The training to go on with. Its checkpoint must outlive this training's, which a resumed run
+    /// starts from as well.
+    fn earlier(&self, options: &CbowOptions) -> Result<Option<Earlier>> {
+        let Some(path) = &self.earlier else {
+            return Ok(None);
+        };
+        let earlier = Earlier::open(path)?;
+        earlier.check(options)?;
+        let whole = |path: &Path| path.canonicalize().ok();
+        let folder = self.checkpoint.as_deref().and_then(whole);
+        if folder.is_some()
+            && folder.as_deref() == whole(earlier.path()).as_deref().and_then(Path::parent)
+        {
+            let message = "--checkpoint names the folder that --continue reads; take another one";
+            return Err(usage(message));
+        }
+        Ok(Some(earlier))
+    }
 }
 
 pub(super) fn train(global: &Global, args: &TrainArgs) -> Result<()> {
     let options = args.options(global);
     options.validate()?;
     let checkpoints = args.checkpoints()?;
-    let start = args.init.as_ref().map(Embeddings::load).transpose()?;
+    let vectors = args.init.as_ref().map(Embeddings::load).transpose()?;
+    let earlier = args.earlier(&options)?;
     // A place that cannot be written should be known now, not after the work.
     drop(OutputFile::create(&args.output)?);
     let corpus = args.input.open()?;
     let run = |source: TokenSource<'_>, words| {
         let training = Training {
-            start: start.as_ref(),
+            start: match &earlier {
+                Some(earlier) => Some(Start::Earlier(earlier)),
+                None => vectors.as_ref().map(Start::Vectors),
+            },
             checkpoints,
             memory: args.memory,
             ..Training::new(source, words, &options)
         };
         training.run()
     };
-    let trained = match &args.tokenizer {
-        Some(path) => {
+    let (min_count, max_vocab) = (options.min_count, options.max_vocab);
+    let trained = match (&args.tokenizer, &earlier) {
+        (Some(path), _) => {
             let tokenizer = Tokenizer::load(path)?;
             let with_ids = |source: TokenSource<'_>| run(source, pipeline::spellings(&tokenizer));
             pipeline::with_ids_of(&corpus, &tokenizer, options.threads, with_ids)?
         }
-        None => {
-            let stream = WordStream::new(&corpus, options.min_count, options.max_vocab)?;
+        (None, Some(earlier)) => {
+            let stream = ExtendedStream::new(&corpus, min_count, max_vocab, earlier)?;
+            run(stream.source(), stream.words().to_vec())?
+        }
+        (None, None) => {
+            let stream = WordStream::new(&corpus, min_count, max_vocab)?;
             run(stream.source(), stream.words().to_vec())?
         }
     };
