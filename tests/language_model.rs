@@ -46,7 +46,7 @@ fn every_output_layer_learns() {
 }
 
 #[test]
-fn a_llama_learns() {
+fn a_llama_learns_and_survives_the_way_to_hugging_face_and_back() {
     let place = Workplace::new();
     let extra = [
         "--config",
@@ -60,9 +60,19 @@ fn a_llama_learns() {
         "--learning-rate",
         "0.02",
     ];
-    let (_, report) = trained(&place, &extra);
+    let (model, report) = trained(&place, &extra);
     let [trained, bigram] = ["bits_per_byte", "bigram_bits_per_byte"].map(|field| &report[field]);
     assert!(trained.as_f64() < bigram.as_f64(), "{report}");
+    let (theirs, back) = (place.arg("theirs"), place.arg("back"));
+    succeed(&["lm", "convert", "-m", &model, "-o", &theirs]);
+    succeed(&["lm", "convert", "-m", &theirs, "-o", &back]);
+    let says = |model: &str, command: &str| {
+        let args = ["lm", command, "--json", "-m", model, "-p", "The capital of"];
+        succeed(&args)
+    };
+    for command in ["predict", "generate"] {
+        assert_eq!(says(&model, command), says(&back, command));
+    }
     let refuse = |args: &[&str]| assert_eq!(run(args).status.code(), Some(2), "{args:?}");
     let (text, out) = (place.arg("stories.txt"), place.arg("out"));
     let train = ["lm", "train", "--config", "llama", "-o", &out, &text];

@@ -1,4 +1,4 @@
-//! `barelm lm`: train, evaluate, predict, generate.
+//! `barelm lm`: train, evaluate, predict, generate, convert.
 
 use super::print::Stdout;
 use super::{Global, Input, open_corpus};
@@ -6,7 +6,7 @@ use crate::Result;
 use crate::attention_trainer::{Config, LmOptions, Output};
 use crate::embeddings::Embeddings;
 use crate::kernels::sample::Sampling;
-use crate::model_file::{ModelFile, evaluate_text, generate_text, predict_text};
+use crate::model_file::{ModelFile, evaluate_text, generate_text, hugging_face, predict_text};
 use crate::pipeline::{LmJob, LmReport};
 use crate::tokenizer::Tokenizer;
 use clap::{Args, Subcommand, ValueEnum};
@@ -23,6 +23,8 @@ pub(super) enum LmCommand {
     Predict(PredictArgs),
     /// Continue a prompt
     Generate(GenerateArgs),
+    /// To a directory that transformers opens as LlamaForCausalLM, or from one
+    Convert(ConvertArgs),
 }
 
 /// The output layer, as an argument.
@@ -50,7 +52,7 @@ impl From<OutputArg> for Output {
 enum ConfigArg {
     /// One attention layer over per-token tables
     Seed,
-    /// A transformer
+    /// A transformer that opens as LlamaForCausalLM
     Llama,
 }
 
@@ -183,12 +185,26 @@ pub(super) struct GenerateArgs {
     seed: u64,
 }
 
+#[derive(Args)]
+pub(super) struct ConvertArgs {
+    /// A model directory: one of ours, or one with config.json, model.safetensors and tokenizer.json
+    #[arg(long = "model", short = 'm', value_name = "DIR")]
+    model: PathBuf,
+    /// The directory to write: of the other kind
+    #[arg(long, short = 'o', value_name = "DIR")]
+    out: PathBuf,
+    /// Most tokens that a prediction of the model that is read will look at [default: as it says]
+    #[arg(long, value_name = "N")]
+    context: Option<usize>,
+}
+
 pub(super) fn run(global: &Global, command: LmCommand) -> Result<()> {
     match command {
         LmCommand::Train(args) => train(global, &args),
         LmCommand::Evaluate(args) => evaluate(global, &args),
         LmCommand::Predict(args) => predict(global, &args),
         LmCommand::Generate(args) => generate(global, &args),
+        LmCommand::Convert(args) => hugging_face::convert(&args.model, &args.out, args.context),
     }
 }
 

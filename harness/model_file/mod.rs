@@ -3,6 +3,7 @@
 //! The layout is the kernels' ([`crate::kernels::model`]), so that the same file predicts here,
 //! mapped, and on a device, from flash.
 
+pub mod hugging_face;
 mod text;
 
 #[cfg(test)]
