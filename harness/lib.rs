@@ -28,6 +28,7 @@ pub mod profile;
 pub mod progress;
 mod scratch;
 pub mod synthetic;
+mod tensor_file;
 pub mod token_stream;
 pub mod tokenizer;
 

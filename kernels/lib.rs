@@ -7,6 +7,7 @@
 //! | text to token ids and back | [`bpe`] |
 //! | word vectors | [`sigmoid`], [`huffman`], [`cbow`] |
 //! | attention | [`exp`], [`softmax`], [`attention`] |
+//! | what a transformer adds | [`rms_norm`], [`rope`], [`swiglu`] |
 //! | prediction | [`top_k`], [`sample`], [`model`] |
 //! | beneath them all | [`error`], [`format`], [`mat`], [`simd`], [`blas1`], [`matmul`], [`peak`] |
 //!
@@ -54,11 +55,14 @@ pub mod mat;
 pub mod matmul;
 pub mod model;
 pub mod peak;
+pub mod rms_norm;
 pub mod rng;
+pub mod rope;
 pub mod sample;
 pub mod sigmoid;
 pub mod simd;
 pub mod softmax;
+pub mod swiglu;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod top_k;

@@ -14,7 +14,7 @@ use crate::error::ShapeError;
 /// assert_eq!(second.row(1), &[7.0, 8.0]);
 /// # Ok::<(), barelm_kernels::error::ShapeError>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct MatRef<'a> {
     data: &'a [f32],
     rows: usize,

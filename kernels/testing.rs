@@ -23,6 +23,8 @@ pub(crate) mod tolerance {
     pub(crate) const ATTENTION: f32 = 2e-6;
     /// Gradients of attention for operands of size 1, absolute.
     pub(crate) const ATTENTION_GRADIENT: f32 = 2e-5;
+    /// Normalised, rotated and gated values of size 1, and their gradients: a few roundings.
+    pub(crate) const ELEMENTWISE: f32 = 1e-6;
     /// Gradients against central differences in `f64`.
     pub(crate) const GRADIENT: f32 = 1e-5;
 }

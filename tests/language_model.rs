@@ -46,6 +46,42 @@ fn every_output_layer_learns() {
 }
 
 #[test]
+fn a_llama_learns_and_survives_the_way_to_hugging_face_and_back() {
+    let place = Workplace::new();
+    let extra = [
+        "--config",
+        "llama",
+        "--layers",
+        "2",
+        "--kv-heads",
+        "2",
+        "--batch-tokens",
+        "2048",
+        "--learning-rate",
+        "0.02",
+    ];
+    let (model, report) = trained(&place, &extra);
+    let [trained, bigram] = ["bits_per_byte", "bigram_bits_per_byte"].map(|field| &report[field]);
+    assert!(trained.as_f64() < bigram.as_f64(), "{report}");
+    let (theirs, back) = (place.arg("theirs"), place.arg("back"));
+    succeed(&["lm", "convert", "-m", &model, "-o", &theirs]);
+    succeed(&["lm", "convert", "-m", &theirs, "-o", &back]);
+    let says = |model: &str, command: &str| {
+        let args = ["lm", command, "--json", "-m", model, "-p", "The capital of"];
+        succeed(&args)
+    };
+    for command in ["predict", "generate"] {
+        assert_eq!(says(&model, command), says(&back, command));
+    }
+    let refuse = |args: &[&str]| assert_eq!(run(args).status.code(), Some(2), "{args:?}");
+    let (text, out) = (place.arg("stories.txt"), place.arg("out"));
+    let train = ["lm", "train", "--config", "llama", "-o", &out, &text];
+    refuse(&[&train[..], &["--kv-heads", "3"]].concat());
+    refuse(&[&train[..], &["--layers", "0"]].concat());
+    refuse(&[&train[..], &["--literal"]].concat());
+}
+
+#[test]
 fn probabilities_sum_to_one_and_evaluation_agrees_with_training() {
     let place = Workplace::new();
     let (model, report) = trained(&place, &[]);

@@ -6,7 +6,7 @@
 //! ```
 //! Source: I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, 2019.
 
-use super::parameters::{Parameters, Table};
+use super::parameters::Parameters;
 use crate::parallel;
 
 const BETA_1: f32 = 0.9;
@@ -35,7 +35,7 @@ pub(super) struct Pace {
     pub(super) gradient_scale: f32,
 }
 
-/// The factors of one step, the same for every parameter of a table.
+/// The factors of one step, the same for every parameter of a part.
 #[derive(Clone, Copy)]
 struct Step {
     rate: f32,
@@ -64,25 +64,25 @@ impl AdamW {
         self.powers[0] *= BETA_1;
         self.powers[1] *= BETA_2;
         let [mean_weight, square_weight] = self.powers.map(|power| 1.0 - power);
-        let shrink = |table| match table {
-            Table::Bias => 1.0,
-            _ => 1.0 - pace.rate * pace.decay,
-        };
-        let step = |table| Step {
+        let step = |decays| Step {
             rate: pace.rate / mean_weight,
-            shrink: shrink(table),
+            shrink: if decays {
+                1.0 - pace.rate * pace.decay
+            } else {
+                1.0
+            },
             gradient_scale: pace.gradient_scale,
             square_correction: 1.0 / square_weight,
         };
-        let Parameters { layout, values, .. } = parameters;
         let mut tasks = Vec::new();
+        let parts = parameters.parts();
         let mut rest = (
-            values.as_mut_slice(),
+            parameters.values.as_mut_slice(),
             gradients,
             &mut *self.mean,
             &mut *self.square,
         );
-        for (table, len) in layout.tables() {
+        for (len, decays) in parts {
             let (p, p_rest) = rest.0.split_at_mut(len);
             let (g, g_rest) = rest.1.split_at(len);
             let (m, m_rest) = rest.2.split_at_mut(len);
@@ -90,7 +90,7 @@ impl AdamW {
             rest = (p_rest, g_rest, m_rest, v_rest);
             let blocks = p.chunks_mut(BLOCK).zip(g.chunks(BLOCK));
             let averages = m.chunks_mut(BLOCK).zip(v.chunks_mut(BLOCK));
-            tasks.extend(blocks.zip(averages).map(|task| (step(table), task)));
+            tasks.extend(blocks.zip(averages).map(|task| (step(decays), task)));
         }
         parallel::map(threads, tasks, |(step, ((p, g), (m, v)))| {
             step.apply(p, g, m, v);

@@ -4,10 +4,10 @@
 //! tokens before it (but for the start of the text). The first token, which nothing precedes, costs
 //! `log2 V`. The bits are divided by the bytes of the text, so that vocabularies compare.
 
-use super::forward::Activations;
 use super::output_layer::losses;
+use super::{llama, seed};
 use crate::kernels::mat::MatRef;
-use crate::kernels::model::SeedRef;
+use crate::kernels::model::Network;
 use crate::parallel;
 use crate::progress;
 use crate::token_stream::TokenStream;
@@ -24,7 +24,7 @@ const BATCH: usize = 64;
 /// [`Error::Usage`] when the stream's vocabulary is not the model's;
 /// [`Error::Interrupted`](crate::Error::Interrupted) and its like.
 pub fn bits_per_byte(
-    model: &SeedRef<'_>,
+    model: Network<'_>,
     stream: &TokenStream,
     bytes: u64,
     threads: usize,
@@ -48,7 +48,7 @@ pub(super) fn check_text(vocab_size: usize, stream: &TokenStream, bytes: u64) ->
 /// An estimate of [`bits_per_byte`] from the first tokens of a long text, quick enough to be made
 /// again and again while training.
 pub(super) fn glance(
-    model: &SeedRef<'_>,
+    model: Network<'_>,
     stream: &TokenStream,
     bytes: u64,
     threads: usize,
@@ -59,7 +59,7 @@ pub(super) fn glance(
 }
 
 /// Bits for the first `tokens` tokens of a stream.
-fn bits(model: &SeedRef<'_>, stream: &TokenStream, tokens: usize, threads: usize) -> Result<f64> {
+fn bits(model: Network<'_>, stream: &TokenStream, tokens: usize, threads: usize) -> Result<f64> {
     let mut nats = (model.vocab_size() as f64).ln();
     let windows: Vec<Window> = windows(tokens, model.context()).collect();
     for batch in windows.chunks(BATCH) {
@@ -92,15 +92,28 @@ fn windows(tokens: usize, context: usize) -> impl Iterator<Item = Window> {
     })
 }
 
-fn window_nats(model: &SeedRef<'_>, stream: &TokenStream, window: Window) -> f64 {
+fn window_nats(model: Network<'_>, stream: &TokenStream, window: Window) -> f64 {
     let Window { start, len, skip } = window;
     let mut ids = vec![0; len + 1];
     stream.read(start, &mut ids);
-    let mut activations = Activations::new(model, len);
-    activations.forward(model, &ids[..len]);
-    let h = MatRef::new(&activations.h, len, model.dim()).expect("made for it");
-    let scored = losses(model.output(), h.rows_from(skip, len), &ids[skip + 1..]);
+    let scored = losses_of(model, &ids[..len], &ids[1..], skip);
     scored.iter().map(|loss| f64::from(*loss)).sum()
+}
+
+/// The losses of `targets`, which follow the tokens of one window, from row `skip` on.
+pub(super) fn losses_of(
+    model: Network<'_>,
+    inputs: &[u32],
+    targets: &[u32],
+    skip: usize,
+) -> Vec<f32> {
+    let hidden = match model {
+        Network::Seed(model) => seed::hidden(&model, inputs),
+        Network::Llama(model) => llama::hidden(&model, inputs),
+    };
+    let rows = inputs.len();
+    let h = MatRef::new(&hidden, rows, model.dim()).expect("made for it");
+    losses(model.output(), h.rows_from(skip, rows), &targets[skip..])
 }
 
 #[cfg(test)]

@@ -3,43 +3,40 @@
 //! A step, for a batch of windows cut into shards:
 //!
 //! ```text
-//! shard by shard    rows of Q, K, V -> attention -> output layer -> losses
-//!                   gradients back to the rows                             (shard, output_layer)
-//! block by block    gradients of the tables' rows, and their norm          (gradient)
-//! block by block    AdamW                                                  (adamw)
+//! shard by shard    tokens -> hidden vectors -> output layer -> losses, and back    (seed, llama)
+//! block by block    the shards' gradients added up, and their norm
+//! block by block    AdamW                                                           (adamw)
 //! ```
 //! Shards and blocks are cut by the options alone and every sum has one order, so equal seeds give
 //! equal bits at any number of threads.
 
 mod adamw;
+mod columns;
 mod evaluate;
-mod forward;
-mod gradient;
+mod llama;
 mod options;
 mod output_layer;
 mod parameters;
 mod schedule;
-mod shard;
+mod seed;
 #[cfg(test)]
 mod tests;
 mod windows;
 
 pub use evaluate::bits_per_byte;
 use evaluate::{check_text, glance};
-pub use options::{LmOptions, Output};
+pub use options::{Config, LmOptions, Output};
 
 use crate::cbow_trainer::HuffmanTree;
-use crate::kernels::model::SeedRef;
-use crate::parallel;
+use crate::kernels::model::Network;
 use crate::progress::Progress;
 use crate::token_stream::TokenStream;
 use crate::{Error, Result};
 use adamw::{AdamW, Pace};
-use gradient::Gradient;
 use parameters::{Layout, Parameters};
 use schedule::Schedule;
 use serde::Serialize;
-use shard::{Shard, windows_of_a_shard};
+use std::fmt::Debug;
 use std::time::Instant;
 use windows::Windows;
 
@@ -76,8 +73,8 @@ pub struct TrainedLm {
 
 impl TrainedLm {
     /// The model, ready to predict.
-    pub fn model(&self) -> SeedRef<'_> {
-        self.parameters.view()
+    pub fn model(&self) -> Network<'_> {
+        self.parameters.network()
     }
 
     /// Number of parameters.
@@ -94,8 +91,8 @@ impl TrainedLm {
 /// Trains a model on a stream of tokens.
 ///
 /// `valid` is held-out text as tokens, with the number of bytes that they stand for. `vectors` are
-/// word vectors, one row of `dim` a token, from which the value table and the output table start,
-/// scaled as a whole to the standard deviation of the random tables. `counts` are the tokens'
+/// word vectors, one row of `dim` a token, from which the value table and the output table (or the
+/// embedding) start, scaled as a whole to the standard deviation of the random tables. `counts` are the tokens'
 /// counts, for the Huffman tree (not read otherwise).
 ///
 /// # Errors
@@ -114,12 +111,11 @@ pub fn train(
     if let Some((valid, bytes)) = valid {
         check_text(stream.vocab_size(), valid, bytes)?;
     }
-    let layout = Layout::new(stream.vocab_size(), &options);
     let tree = match options.output {
         Output::Huffman => Some(HuffmanTree::from_counts(counts)?),
         _ => None,
     };
-    let parameters = Parameters::new(layout, tree, vectors, &options);
+    let parameters = Parameters::new(stream.vocab_size(), tree, vectors, &options);
     Trainer::new(parameters, options).run(stream, valid)
 }
 
@@ -156,12 +152,56 @@ fn check_fit(
     Ok(())
 }
 
+/// What one configuration needs for a step: a batch, cut into shards, and its gradient.
+trait Batch: Debug {
+    /// Inputs and targets of each shard, whole windows, to be filled.
+    fn tokens(&mut self) -> Vec<[&mut [u32]; 2]>;
+
+    /// Computes the gradient of the mean loss.
+    fn compute_gradient(&mut self, parameters: &Parameters, threads: usize) -> Figures;
+
+    /// The gradient, in the order of the parameters.
+    fn gradient(&self) -> &[f32];
+}
+
+/// What a step says of its batch.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    /// Mean loss in nats.
+    loss: f64,
+    /// Norm of the gradient.
+    norm: f64,
+}
+
+fn new_batch(parameters: &Parameters, options: &LmOptions) -> Box<dyn Batch> {
+    match (parameters.network(), &parameters.layout) {
+        (Network::Seed(model), Layout::Seed(layout)) => {
+            Box::new(seed::SeedBatch::new(&model, layout, options))
+        }
+        (Network::Llama(model), _) => Box::new(llama::LlamaBatch::new(&model, options)),
+        _ => unreachable!("a layout has models of its own configuration"),
+    }
+}
+
+/// Fills a batch with the windows that come next.
+fn fill(batch: &mut dyn Batch, windows: &mut Windows<'_>, context: usize) {
+    let mut ids = vec![0; context + 1];
+    for [inputs, targets] in batch.tokens() {
+        let rows = inputs.chunks_exact_mut(context);
+        for (inputs, targets) in rows.zip(targets.chunks_exact_mut(context)) {
+            windows.next_into(&mut ids);
+            inputs.copy_from_slice(&ids[..context]);
+            targets.copy_from_slice(&ids[1..]);
+        }
+    }
+}
+
 /// A run under way.
 struct Trainer {
     parameters: Parameters,
-    gradient: Gradient,
+    batch: Box<dyn Batch>,
+    step_tokens: u64,
     optimiser: AdamW,
-    shards: Vec<Shard>,
     options: LmOptions,
     threads: usize,
     step: u64,
@@ -172,15 +212,13 @@ struct Trainer {
 
 impl Trainer {
     fn new(parameters: Parameters, options: LmOptions) -> Self {
-        let each = windows_of_a_shard(options.windows(), options.context);
-        let model = parameters.view();
-        let shards = options.windows().div_ceil(each);
-        let shards = (0..shards).map(|_| Shard::new(&model, each)).collect();
+        let mut batch = new_batch(&parameters, &options);
+        let tokens = batch.tokens();
         Self {
-            gradient: Gradient::new(&parameters.layout),
+            step_tokens: tokens.iter().map(|[inputs, _]| inputs.len() as u64).sum(),
+            batch,
             optimiser: AdamW::new(parameters.values.len()),
             threads: options.threads(),
-            shards,
             parameters,
             options,
             step: 0,
@@ -209,7 +247,7 @@ impl Trainer {
             }
             let rate = self.options.learning_rate * Schedule::rate(self.step, steps);
             self.take_step(&mut windows, rate)?;
-            progress.advance(self.step_tokens())?;
+            progress.advance(self.step_tokens)?;
             if self.evaluation_is_due(steps) {
                 let last = steps == Some(self.step);
                 self.evaluate(valid, last, &progress)?;
@@ -222,38 +260,25 @@ impl Trainer {
     /// Progress over the steps to come, if their number is known.
     fn progress(&self, steps: Option<u64>) -> Progress {
         let steps = steps.map_or(0, |steps| steps - self.step);
-        Progress::new("attention model", steps * self.step_tokens(), "tokens")
-    }
-
-    fn step_tokens(&self) -> u64 {
-        self.shards.iter().map(|s| s.inputs.len() as u64).sum()
+        Progress::new("attention model", steps * self.step_tokens, "tokens")
     }
 
     fn take_step(&mut self, windows: &mut Windows<'_>, rate: f32) -> Result<()> {
         let start = Instant::now();
-        self.fill_shards(windows);
+        fill(&mut *self.batch, windows, self.options.context);
         self.update(rate)?;
         self.seconds += start.elapsed().as_secs_f64();
         self.step += 1;
         Ok(())
     }
 
-    fn fill_shards(&mut self, windows: &mut Windows<'_>) {
-        let context = self.options.context;
-        let mut ids = vec![0; context + 1];
-        for shard in &mut self.shards {
-            let rows = shard.inputs.chunks_exact_mut(context);
-            for (inputs, targets) in rows.zip(shard.targets.chunks_exact_mut(context)) {
-                windows.next_into(&mut ids);
-                inputs.copy_from_slice(&ids[..context]);
-                targets.copy_from_slice(&ids[1..]);
-            }
-        }
-    }
-
-    /// Losses, gradients and update for the batch in the shards.
+    /// Losses, gradients and update for the batch.
     fn update(&mut self, rate: f32) -> Result<()> {
-        let norm = self.compute_gradient();
+        let Figures { loss, norm } = self.batch.compute_gradient(&self.parameters, self.threads);
+        self.loss = match self.loss.is_nan() {
+            true => loss,
+            false => self.loss + LOSS_DECAY * (loss - self.loss),
+        };
         if !norm.is_finite() {
             let message = "training diverged; choose a smaller --learning-rate";
             return Err(Error::Failed(message.into()));
@@ -263,32 +288,10 @@ impl Trainer {
             decay: self.options.weight_decay,
             gradient_scale: (CLIP / norm.max(CLIP)) as f32,
         };
-        let Self {
-            parameters,
-            gradient,
-            ..
-        } = self;
+        let gradient = self.batch.gradient();
         self.optimiser
-            .update(parameters, &gradient.values, pace, self.threads);
+            .update(&mut self.parameters, gradient, pace, self.threads);
         Ok(())
-    }
-
-    /// The gradient of the mean loss of the batch in the shards; returns its norm.
-    fn compute_gradient(&mut self) -> f64 {
-        let model = self.parameters.view();
-        let tokens = self.step_tokens();
-        let scale = 1.0 / tokens as f32;
-        let shards: Vec<&mut Shard> = self.shards.iter_mut().collect();
-        parallel::map(self.threads, shards, |shard| shard.run(&model, scale));
-        let losses = self.shards.iter().flat_map(|shard| &shard.losses);
-        let loss = losses.map(|loss| f64::from(*loss)).sum::<f64>() / tokens as f64;
-        self.loss = match self.loss.is_nan() {
-            true => loss,
-            false => self.loss + LOSS_DECAY * (loss - self.loss),
-        };
-        let Parameters { layout, tree, .. } = &self.parameters;
-        self.gradient
-            .collect(layout, tree.as_ref(), &self.shards, self.threads)
     }
 
     fn evaluation_is_due(&self, steps: Option<u64>) -> bool {
@@ -306,10 +309,10 @@ impl Trainer {
         last: bool,
         progress: &Progress,
     ) -> Result<()> {
-        let model = self.parameters.view();
+        let model = self.parameters.network();
         let measure = |(stream, bytes)| match last {
-            true => bits_per_byte(&model, stream, bytes, self.threads),
-            false => glance(&model, stream, bytes, self.threads),
+            true => bits_per_byte(model, stream, bytes, self.threads),
+            false => glance(model, stream, bytes, self.threads),
         };
         let evaluation = Evaluation {
             step: self.step,
@@ -326,7 +329,7 @@ impl Trainer {
     }
 
     fn finish(self) -> TrainedLm {
-        let tokens = self.step * self.step_tokens();
+        let tokens = self.step * self.step_tokens;
         let options = LmOptions {
             steps: Some(self.step),
             minutes: None,

@@ -3,19 +3,31 @@
 use crate::{Error, Result};
 use serde::Serialize;
 
+/// The architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Config {
+    /// One attention layer over per-token tables.
+    Seed,
+    /// A transformer: RMSNorm, rotary positions, shared key and value heads, SwiGLU.
+    Llama,
+}
+
 /// How the hidden vector is compared with the vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Output {
     /// Softmax over a table of its own.
     Softmax,
-    /// Softmax over the value table.
+    /// Softmax over the value table, or over the embedding.
     Tied,
     /// Hierarchical softmax along a Huffman tree: `O(log V)` a token.
     Huffman,
 }
 
 /// Settings of one run. Equal settings, data and step count give equal bits at any thread count.
+///
+/// The defaults are those of configuration seed; [`LmOptions::llama`] has those of the other.
 ///
 /// # Example
 /// ```
@@ -26,10 +38,19 @@ pub enum Output {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct LmOptions {
-    /// Width `d` of the tables.
+    /// The architecture.
+    pub config: Config,
+    /// Width `d` of the tables, or of the residual stream.
     pub dim: usize,
+    /// Layers; llama alone.
+    pub layers: usize,
     /// Heads; they divide `dim`.
     pub heads: usize,
+    /// Heads of keys and values, which divide `heads`; 0 for as many. Llama alone.
+    pub kv_heads: usize,
+    /// Width of the feed-forward layer; 0 for 8/3 `dim`, rounded up to a multiple of 32. Llama
+    /// alone.
+    pub hidden: usize,
     /// Tokens that a prediction looks at.
     pub context: usize,
     /// The literal form: one head, no position bias, output compared with the value table.
@@ -46,7 +67,8 @@ pub struct LmOptions {
     pub batch_tokens: usize,
     /// Peak learning rate.
     pub learning_rate: f32,
-    /// AdamW's decoupled weight decay, for all but the position bias.
+    /// AdamW's decoupled weight decay, for all but the position bias and the weights of
+    /// normalisations.
     pub weight_decay: f32,
     /// Standard deviation of the initial tables.
     pub init_scale: f32,
@@ -61,8 +83,12 @@ pub struct LmOptions {
 impl Default for LmOptions {
     fn default() -> Self {
         Self {
+            config: Config::Seed,
             dim: 128,
+            layers: 4,
             heads: 4,
+            kv_heads: 0,
+            hidden: 0,
             context: 128,
             literal: false,
             bias: true,
@@ -84,6 +110,27 @@ impl LmOptions {
     /// Steps of a run that says neither steps nor minutes.
     pub const DEFAULT_STEPS: u64 = 1000;
 
+    /// The defaults of configuration llama.
+    pub fn llama() -> Self {
+        Self {
+            config: Config::Llama,
+            bias: false,
+            output: Output::Tied,
+            batch_tokens: 4096,
+            learning_rate: 3e-3,
+            init_scale: 0.02,
+            ..Self::default()
+        }
+    }
+
+    /// The defaults of a configuration.
+    pub fn of(config: Config) -> Self {
+        match config {
+            Config::Seed => Self::default(),
+            Config::Llama => Self::llama(),
+        }
+    }
+
     /// Refuses settings that make no sense.
     ///
     /// # Errors
@@ -92,6 +139,9 @@ impl LmOptions {
         let sizes = [
             ("--dim", self.dim, 1, 1 << 14),
             ("--heads", self.heads, 1, 1 << 10),
+            ("--layers", self.layers, 1, 1 << 10),
+            ("--kv-heads", self.kv_heads, 0, 1 << 10),
+            ("--hidden", self.hidden, 0, 1 << 16),
             ("--context", self.context, 1, 1 << 16),
             ("--batch-tokens", self.batch_tokens, 1, 1 << 24),
         ];
@@ -103,6 +153,7 @@ impl LmOptions {
         check(self.dim.is_multiple_of(self.heads), || {
             format!("--heads {} does not divide --dim {}", self.heads, self.dim)
         })?;
+        self.validate_llama()?;
         let numbers = [
             ("--learning-rate", self.learning_rate, 0.0, 1.0),
             ("--weight-decay", self.weight_decay, 0.0, 1e3),
@@ -126,36 +177,71 @@ impl LmOptions {
         })
     }
 
-    /// The settings that decide the result, for a model file: no threads, no times.
-    pub fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({
-            "config": "seed",
-            "dim": self.dim,
-            "heads": self.heads,
-            "context": self.context,
-            "literal": self.literal,
-            "bias": self.bias,
-            "output": match self.output {
-                Output::Softmax => "softmax",
-                Output::Tied => "tied",
-                Output::Huffman => "huffman",
-            },
-            "steps": self.steps,
-            "batch_tokens": self.batch_tokens,
-            "learning_rate": self.learning_rate,
-            "weight_decay": self.weight_decay,
-            "init_scale": self.init_scale,
-            "seed": self.seed,
+    fn validate_llama(&self) -> Result<()> {
+        if self.config != Config::Llama {
+            return Ok(());
+        }
+        check(!self.literal, || {
+            "--literal is a form of --config seed".into()
+        })?;
+        let width = self.dim / self.heads;
+        check(width.is_multiple_of(2), || {
+            format!("heads of {width} cannot be turned by their position; their width must be even")
+        })?;
+        let kv_heads = self.effective().kv_heads;
+        check(self.heads.is_multiple_of(kv_heads), || {
+            format!(
+                "--kv-heads {kv_heads} does not divide --heads {}",
+                self.heads
+            )
         })
     }
 
-    /// The settings that count: the literal form has one head, no bias, and a tied output.
+    /// The settings that decide the result, for a model file: no threads, no times.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut settings = match self.config {
+            Config::Seed => serde_json::json!({
+                "config": self.config,
+                "dim": self.dim,
+                "heads": self.heads,
+                "context": self.context,
+                "literal": self.literal,
+                "bias": self.bias,
+            }),
+            Config::Llama => serde_json::json!({
+                "config": self.config,
+                "dim": self.dim,
+                "layers": self.layers,
+                "heads": self.heads,
+                "kv_heads": self.kv_heads,
+                "hidden": self.hidden,
+                "context": self.context,
+            }),
+        };
+        settings["output"] = serde_json::json!(self.output);
+        settings["steps"] = serde_json::json!(self.steps);
+        settings["batch_tokens"] = serde_json::json!(self.batch_tokens);
+        settings["learning_rate"] = serde_json::json!(self.learning_rate);
+        settings["weight_decay"] = serde_json::json!(self.weight_decay);
+        settings["init_scale"] = serde_json::json!(self.init_scale);
+        settings["seed"] = serde_json::json!(self.seed);
+        settings
+    }
+
+    /// The settings that count: the literal form has one head, no bias, and a tied output; sizes
+    /// of a transformer that were left open are filled in.
     pub(crate) fn effective(&self) -> Self {
         let mut options = self.clone();
         if self.literal {
             options.heads = 1;
             options.bias = false;
             options.output = Output::Tied;
+        }
+        if self.kv_heads == 0 {
+            options.kv_heads = self.heads;
+        }
+        if self.hidden == 0 {
+            options.hidden = (self.dim * 8).div_ceil(3).next_multiple_of(32);
         }
         options
     }
@@ -233,7 +319,26 @@ mod tests {
                 ..fine.clone()
             },
         ];
-        for options in absurd {
+        let absurd_llamas = [
+            LmOptions {
+                layers: 0,
+                ..LmOptions::llama()
+            },
+            LmOptions {
+                kv_heads: 3,
+                ..LmOptions::llama()
+            },
+            LmOptions {
+                dim: 12,
+                ..LmOptions::llama()
+            },
+            LmOptions {
+                literal: true,
+                ..LmOptions::llama()
+            },
+        ];
+        LmOptions::llama().validate().unwrap();
+        for options in absurd.into_iter().chain(absurd_llamas) {
             let error = options.validate().unwrap_err();
             assert_eq!(error.exit_code(), 2, "{options:?}");
             assert!(!error.to_string().contains('\n'));

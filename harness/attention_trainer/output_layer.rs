@@ -1,10 +1,11 @@
 //! Losses of the output layer, and their gradients: softmax over a table, or a Huffman tree.
 
+use super::columns::{rows_of, rows_of_mut};
 use crate::kernels::blas1::{axpy, dot};
 use crate::kernels::huffman::HuffmanRef;
 use crate::kernels::mat::{MatMut, MatRef};
-use crate::kernels::matmul::{Accum, matmul, matmul_nt, matmul_workspace_len};
-use crate::kernels::model::{OutputRef, SeedRef};
+use crate::kernels::matmul::{Accum, matmul, matmul_nt, matmul_tn, matmul_workspace_len};
+use crate::kernels::model::OutputRef;
 use crate::kernels::sigmoid::{SigmoidMethod, sigmoid_in_place, softplus_in_place};
 use crate::kernels::softmax::{cross_entropy, cross_entropy_in_place};
 
@@ -23,13 +24,16 @@ pub(super) struct OutputGradient {
 
 impl OutputGradient {
     /// Room for `rows` tokens.
-    pub(super) fn new(model: &SeedRef<'_>, rows: usize) -> Self {
-        let (vocab_size, d) = (model.vocab_size(), model.dim());
-        let (logits, scratch) = match model.output() {
-            OutputRef::Table(_) => {
-                let forward = matmul_workspace_len(rows, vocab_size, d);
-                let backward = matmul_workspace_len(rows, d, vocab_size);
-                (rows * vocab_size, forward.max(backward))
+    pub(super) fn new(output: OutputRef<'_>, d: usize, rows: usize) -> Self {
+        let (logits, scratch) = match output {
+            OutputRef::Table(u) => {
+                let vocab_size = u.rows();
+                let shapes = [
+                    matmul_workspace_len(rows, vocab_size, d),
+                    matmul_workspace_len(rows, d, vocab_size),
+                    matmul_workspace_len(vocab_size, d, rows),
+                ];
+                (rows * vocab_size, shapes.into_iter().fold(0, usize::max))
             }
             OutputRef::Tree { .. } => (0, 0),
         };
@@ -78,12 +82,42 @@ impl OutputGradient {
         dh: &mut [f32],
     ) {
         let (rows, vocab_size) = (h.rows(), u.rows());
-        let mut logits = MatMut::new(&mut self.logits, rows, vocab_size).expect("made for it");
-        let dh = MatMut::new(dh, rows, h.cols()).expect("made for it");
+        let mut logits = rows_of_mut(&mut self.logits, rows, vocab_size);
+        let dh = rows_of_mut(dh, rows, h.cols());
         let scratch = &mut self.scratch;
         matmul_nt(logits.reborrow(), h, u, Accum::Replace, scratch).expect("shapes fit");
         cross_entropy_in_place(logits.reborrow(), targets, scale, losses).expect("shapes fit");
         matmul(dh, logits.as_ref(), u, Accum::Replace, scratch).expect("shapes fit");
+    }
+}
+
+impl OutputGradient {
+    /// Adds the gradient of the output layer's own parameters, which
+    /// [`OutputGradient::forward_backward`] of the same rows left behind, to `gradient`.
+    pub(super) fn add_parameters(
+        &mut self,
+        output: OutputRef<'_>,
+        h: MatRef<'_>,
+        targets: &[u32],
+        gradient: &mut [f32],
+    ) {
+        let d = h.cols();
+        match output {
+            OutputRef::Table(u) => {
+                let logits = rows_of(&self.logits, h.rows(), u.rows());
+                let gradient = rows_of_mut(gradient, u.rows(), d);
+                matmul_tn(gradient, logits, h, Accum::Add, &mut self.scratch).expect("shapes fit");
+            }
+            OutputRef::Tree { tree, .. } => {
+                let nodes = targets.iter().zip(0..).flat_map(|(target, row)| {
+                    tree.path(*target).0.iter().map(move |node| (*node, row))
+                });
+                for ((node, row), score) in nodes.zip(&self.scores) {
+                    let theta = &mut gradient[node as usize * d..][..d];
+                    axpy(*score, h.row(row), theta).expect("equal widths");
+                }
+            }
+        }
     }
 }
 

@@ -1,12 +1,12 @@
-//! `barelm lm`: train, evaluate, predict, generate.
+//! `barelm lm`: train, evaluate, predict, generate, convert.
 
 use super::print::Stdout;
 use super::{Global, Input, open_corpus};
 use crate::Result;
-use crate::attention_trainer::{LmOptions, Output};
+use crate::attention_trainer::{Config, LmOptions, Output};
 use crate::embeddings::Embeddings;
 use crate::kernels::sample::Sampling;
-use crate::model_file::{ModelFile, evaluate_text, generate_text, predict_text};
+use crate::model_file::{ModelFile, evaluate_text, generate_text, hugging_face, predict_text};
 use crate::pipeline::{LmJob, LmReport};
 use crate::tokenizer::Tokenizer;
 use clap::{Args, Subcommand, ValueEnum};
@@ -23,6 +23,8 @@ pub(super) enum LmCommand {
     Predict(PredictArgs),
     /// Continue a prompt
     Generate(GenerateArgs),
+    /// To a directory that transformers opens as LlamaForCausalLM, or from one
+    Convert(ConvertArgs),
 }
 
 /// The output layer, as an argument.
@@ -30,7 +32,7 @@ pub(super) enum LmCommand {
 pub(super) enum OutputArg {
     /// A table of its own
     Softmax,
-    /// The value table
+    /// The value table, or the embedding
     Tied,
     /// A Huffman tree over the token counts
     Huffman,
@@ -48,14 +50,26 @@ impl From<OutputArg> for Output {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ConfigArg {
+    /// One attention layer over per-token tables
     Seed,
+    /// A transformer that opens as LlamaForCausalLM
+    Llama,
+}
+
+impl From<ConfigArg> for Config {
+    fn from(config: ConfigArg) -> Self {
+        match config {
+            ConfigArg::Seed => Self::Seed,
+            ConfigArg::Llama => Self::Llama,
+        }
+    }
 }
 
 #[derive(Args)]
 pub(super) struct TrainArgs {
     #[command(flatten)]
     input: Input,
-    /// The architecture: seed is one attention layer over per-token tables
+    /// The architecture
     #[arg(long, value_enum, default_value_t = ConfigArg::Seed)]
     config: ConfigArg,
     /// A trained tokenizer; without it one is trained on the text
@@ -72,33 +86,42 @@ pub(super) struct TrainArgs {
     /// Word vectors of the same tokenizer to start from
     #[arg(long, value_name = "FILE")]
     vectors: Option<PathBuf>,
-    /// Width of the tables
+    /// Width of the tables, or of the residual stream
     #[arg(long, value_name = "N", default_value_t = 128)]
     dim: usize,
+    /// Layers (llama)
+    #[arg(long, value_name = "N", default_value_t = LmOptions::default().layers)]
+    layers: usize,
     /// Attention heads
     #[arg(long, value_name = "N", default_value_t = 4)]
     heads: usize,
+    /// Heads of keys and values (llama) [default: as many as heads]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    kv_heads: usize,
+    /// Width of the feed-forward layer (llama) [default: 8/3 of --dim]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    hidden: usize,
     /// Tokens that a prediction looks at
     #[arg(long, value_name = "N", default_value_t = 128)]
     context: usize,
     /// One head, no positions, output compared with the value table
     #[arg(long)]
     literal: bool,
-    /// The output layer
-    #[arg(long, value_enum, default_value_t = OutputArg::Softmax)]
-    output: OutputArg,
+    /// The output layer [default: softmax; llama: tied]
+    #[arg(long, value_enum)]
+    output: Option<OutputArg>,
     /// Training steps
     #[arg(long, value_name = "N")]
     steps: Option<u64>,
     /// Minutes instead of steps; the steps reached are recorded
     #[arg(long, value_name = "X", conflicts_with = "steps")]
     minutes: Option<f64>,
-    /// Peak learning rate
-    #[arg(long, value_name = "X", default_value_t = LmOptions::default().learning_rate)]
-    learning_rate: f32,
-    /// Tokens a step
-    #[arg(long, value_name = "N", default_value_t = LmOptions::default().batch_tokens)]
-    batch_tokens: usize,
+    /// Peak learning rate [default: 0.03; llama: 0.003]
+    #[arg(long, value_name = "X")]
+    learning_rate: Option<f32>,
+    /// Tokens a step [default: 2048; llama: 4096]
+    #[arg(long, value_name = "N")]
+    batch_tokens: Option<usize>,
     /// Held-out text [default: the last tenth of the corpus]
     #[arg(long, value_name = "FILE")]
     valid: Option<PathBuf>,
@@ -162,31 +185,48 @@ pub(super) struct GenerateArgs {
     seed: u64,
 }
 
+#[derive(Args)]
+pub(super) struct ConvertArgs {
+    /// A model directory: one of ours, or one with config.json, model.safetensors and tokenizer.json
+    #[arg(long = "model", short = 'm', value_name = "DIR")]
+    model: PathBuf,
+    /// The directory to write: of the other kind
+    #[arg(long, short = 'o', value_name = "DIR")]
+    out: PathBuf,
+    /// Most tokens that a prediction of the model that is read will look at [default: as it says]
+    #[arg(long, value_name = "N")]
+    context: Option<usize>,
+}
+
 pub(super) fn run(global: &Global, command: LmCommand) -> Result<()> {
     match command {
         LmCommand::Train(args) => train(global, &args),
         LmCommand::Evaluate(args) => evaluate(global, &args),
         LmCommand::Predict(args) => predict(global, &args),
         LmCommand::Generate(args) => generate(global, &args),
+        LmCommand::Convert(args) => hugging_face::convert(&args.model, &args.out, args.context),
     }
 }
 
 impl TrainArgs {
     fn options(&self, global: &Global) -> LmOptions {
-        let ConfigArg::Seed = self.config;
+        let defaults = LmOptions::of(self.config.into());
         LmOptions {
             dim: self.dim,
+            layers: self.layers,
             heads: self.heads,
+            kv_heads: self.kv_heads,
+            hidden: self.hidden,
             context: self.context,
             literal: self.literal,
-            output: self.output.into(),
+            output: self.output.map_or(defaults.output, Output::from),
             steps: self.steps,
             minutes: self.minutes,
-            batch_tokens: self.batch_tokens,
-            learning_rate: self.learning_rate,
+            batch_tokens: self.batch_tokens.unwrap_or(defaults.batch_tokens),
+            learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
             seed: self.seed,
             threads: global.threads(),
-            ..LmOptions::default()
+            ..defaults
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The layout is the kernels' ([`crate::kernels::model`]), so that the same file predicts here,
 //! mapped, and on a device, from flash.
 
+pub mod hugging_face;
 mod text;
 
 #[cfg(test)]
@@ -10,15 +11,15 @@ mod tests;
 
 pub use text::{Evaluated, Prediction, evaluate_text, generate_text, predict_text};
 
-use crate::attention_trainer::{Output, TrainedLm};
+use crate::attention_trainer::TrainedLm;
 use crate::container::ContainerWriter;
 use crate::corpus::map::{Mapping, map_path};
-use crate::kernels::mat::MatRef;
 use crate::kernels::model::{
-    KIND, ModelConfig, ModelError, ModelRef, OutputKind, OutputRef, sections,
+    Architecture, KIND, ModelConfig, ModelError, ModelRef, Network, OutputKind, OutputRef, sections,
 };
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in a folder of results.
@@ -47,75 +48,125 @@ pub fn save_model(
     origin: Origin,
     vectors: Option<&[f32]>,
 ) -> Result<()> {
-    let config = config_of(lm, origin);
+    let run = Run {
+        seed: lm.options.seed,
+        steps: lm.steps,
+        origin,
+        settings: lm.options.to_json().to_string(),
+    };
+    save_network(path, lm.model(), &run, tokenizer, vectors)
+}
+
+/// Where a model comes from.
+pub(crate) struct Run {
+    pub(crate) seed: u64,
+    pub(crate) steps: u64,
+    pub(crate) origin: Origin,
+    /// JSON.
+    pub(crate) settings: String,
+}
+
+/// [`save_model`] of any model.
+pub(crate) fn save_network(
+    path: impl AsRef<Path>,
+    network: Network<'_>,
+    run: &Run,
+    tokenizer: &Tokenizer,
+    vectors: Option<&[f32]>,
+) -> Result<()> {
+    let config = config_of(network, run);
     let whole_rows = |v: &[f32]| !v.is_empty() && v.len().is_multiple_of(config.vocab_size);
     if tokenizer.vocab_size() != config.vocab_size || !vectors.is_none_or(whole_rows) {
         let message = "tokenizer, word vectors and model are not of one vocabulary";
         return Err(Error::Usage(message.into()));
     }
-    let output_sections = match config.output {
-        OutputKind::Table => 1,
-        OutputKind::Tied => 0,
-        OutputKind::Tree => 1 + sections::TREE.len(),
+    let parameters = parameters_of(network);
+    let tree = match network.output() {
+        OutputRef::Tree { .. } => sections::TREE.len(),
+        OutputRef::Table(_) => 0,
     };
-    let count = 2 + Tokenizer::SECTIONS + sections::TABLES.len() + output_sections;
-    let count = count + usize::from(config.bias) + usize::from(vectors.is_some());
+    let count = 2 + Tokenizer::SECTIONS + parameters.len() + tree + usize::from(vectors.is_some());
     let mut writer = ContainerWriter::create(path, &KIND, count)?;
-    writer.section(&sections::CONFIG, bytemuck::bytes_of(&config.to_words()))?;
-    let settings = lm.options.to_json().to_string();
-    writer.section(&sections::SETTINGS, settings.as_bytes())?;
+    writer.section(&sections::CONFIG, cast(&config.to_words()))?;
+    writer.section(&sections::SETTINGS, run.settings.as_bytes())?;
     tokenizer.write_sections(&mut writer)?;
-    write_tables(&mut writer, lm)?;
+    for (name, parts) in &parameters {
+        writer.begin(name)?;
+        parts.iter().try_for_each(|part| writer.append(part))?;
+    }
+    if let OutputRef::Tree { tree, .. } = network.output() {
+        let [offsets, nodes, codes] = sections::TREE;
+        writer.section(&offsets, cast(tree.offsets()))?;
+        writer.section(&nodes, cast(tree.nodes()))?;
+        writer.section(&codes, cast(tree.codes()))?;
+    }
     if let Some(vectors) = vectors {
-        writer.section(&sections::VECTORS, bytemuck::cast_slice(vectors))?;
+        writer.section(&sections::VECTORS, cast(vectors))?;
     }
     writer.finish()
 }
 
-fn config_of(lm: &TrainedLm, origin: Origin) -> ModelConfig {
-    let model = lm.model();
+fn config_of(network: Network<'_>, run: &Run) -> ModelConfig {
+    let (architecture, heads, bias) = match network {
+        Network::Seed(model) => (Architecture::Seed, model.heads(), model.bias(0).is_some()),
+        Network::Llama(model) => (Architecture::Llama, model.config().heads, false),
+    };
+    let output = match (network.output(), network) {
+        (OutputRef::Tree { .. }, _) => OutputKind::Tree,
+        (_, Network::Llama(model)) => model.config().output,
+        (OutputRef::Table(u), Network::Seed(model)) => {
+            let [.., v] = model.tables();
+            match std::ptr::eq(u.data(), v.data()) {
+                true => OutputKind::Tied,
+                false => OutputKind::Table,
+            }
+        }
+    };
     ModelConfig {
-        vocab_size: model.vocab_size(),
-        dim: model.dim(),
-        heads: model.heads(),
-        context: model.context(),
-        output: match lm.options.output {
-            Output::Softmax => OutputKind::Table,
-            Output::Tied => OutputKind::Tied,
-            Output::Huffman => OutputKind::Tree,
-        },
-        bias: model.bias(0).is_some(),
-        seed: lm.options.seed,
-        steps: lm.steps,
-        corpus_bytes: origin.corpus_bytes,
-        corpus_hash: origin.corpus_hash,
+        architecture,
+        vocab_size: network.vocab_size(),
+        dim: network.dim(),
+        heads,
+        context: network.context(),
+        output,
+        bias,
+        seed: run.seed,
+        steps: run.steps,
+        corpus_bytes: run.origin.corpus_bytes,
+        corpus_hash: run.origin.corpus_hash,
     }
 }
 
-fn write_tables(writer: &mut ContainerWriter, lm: &TrainedLm) -> Result<()> {
-    let model = lm.model();
-    let mut write = |name, table: MatRef<'_>| writer.section(name, cast(table.data()));
-    for (name, table) in sections::TABLES.iter().zip(model.tables()) {
-        write(name, table)?;
-    }
-    match (lm.options.output, model.output()) {
-        (Output::Softmax, OutputRef::Table(u)) => write(&sections::OUTPUT, u)?,
-        (_, OutputRef::Tree { thetas, tree }) => {
-            write(&sections::THETAS, thetas)?;
-            let [offsets, nodes, codes] = sections::TREE;
-            writer.section(&offsets, cast(tree.offsets()))?;
-            writer.section(&nodes, cast(tree.nodes()))?;
-            writer.section(&codes, cast(tree.codes()))?;
+/// A section's name, and what it holds, part behind part.
+type Section<'a> = ([u8; 8], Vec<Cow<'a, [u8]>>);
+
+/// The sections of a model's parameters, its tree aside.
+fn parameters_of(network: Network<'_>) -> Vec<Section<'_>> {
+    let section = |name, data| (name, vec![Cow::Borrowed(cast(data))]);
+    let model = match network {
+        Network::Llama(model) => {
+            let config = cast(&model.config().to_words()).to_vec();
+            let weights = section(sections::LLAMA_WEIGHTS, model.weights());
+            return vec![(sections::LLAMA_CONFIG, vec![Cow::Owned(config)]), weights];
         }
-        _ => {}
+        Network::Seed(model) => model,
+    };
+    let tables = model.tables();
+    let names = sections::TABLES.iter().zip(tables);
+    let mut list: Vec<_> = names.map(|(name, t)| section(*name, t.data())).collect();
+    match model.output() {
+        OutputRef::Table(u) if std::ptr::eq(u.data(), tables[2].data()) => {}
+        OutputRef::Table(u) => list.push(section(sections::OUTPUT, u.data())),
+        OutputRef::Tree { thetas, .. } => list.push(section(sections::THETAS, thetas.data())),
     }
-    if model.bias(0).is_some() {
-        writer.begin(&sections::BIAS)?;
+    let bias: Vec<_> = (0..model.heads())
+        .filter_map(|head| model.bias(head))
+        .collect();
+    if !bias.is_empty() {
+        let rows = bias.into_iter().map(|row| Cow::Borrowed(cast(row)));
+        list.push((sections::BIAS, rows.collect()));
     }
-    for bias in (0..model.heads()).filter_map(|head| model.bias(head)) {
-        writer.append(cast(bias))?;
-    }
-    Ok(())
+    list
 }
 
 fn cast<T: bytemuck::NoUninit>(values: &[T]) -> &[u8] {

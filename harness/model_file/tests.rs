@@ -1,5 +1,5 @@
 use super::*;
-use crate::attention_trainer::{LmOptions, train};
+use crate::attention_trainer::{Config, LmOptions, Output, train};
 use crate::kernels::format::FormatProblem;
 use crate::kernels::sample::Sampling;
 use crate::output::write_file;
@@ -22,6 +22,26 @@ fn tokenizer() -> Tokenizer {
 }
 
 fn trained(output: Output) -> TrainedLm {
+    trained_with(LmOptions {
+        output,
+        ..LmOptions::default()
+    })
+}
+
+/// A model of configuration llama.
+pub(super) fn trained_llama(output: Output) -> TrainedLm {
+    trained_with(LmOptions {
+        output,
+        layers: 2,
+        kv_heads: 1,
+        hidden: 32,
+        // Enough to learn a sentence in few steps.
+        init_scale: 0.2,
+        ..LmOptions::llama()
+    })
+}
+
+fn trained_with(options: LmOptions) -> TrainedLm {
     let text = TEXT.repeat(20);
     let tokenizer = tokenizer();
     let stream = TokenStream::from_ids(tokenizer.encode(text.as_bytes()), 256);
@@ -31,9 +51,11 @@ fn trained(output: Output) -> TrainedLm {
         context: 16,
         batch_tokens: 128,
         steps: Some(60),
-        learning_rate: 0.05,
-        output,
-        ..LmOptions::default()
+        learning_rate: match options.config {
+            Config::Seed => 0.05,
+            Config::Llama => 0.01,
+        },
+        ..options
     };
     train(&stream, None, None, &stream.counts(), &options).unwrap()
 }
@@ -41,11 +63,25 @@ fn trained(output: Output) -> TrainedLm {
 /// The bytes of a model file with a Huffman tree.
 fn sample_file() -> &'static [u8] {
     static FILE: OnceLock<Vec<u8>> = OnceLock::new();
-    FILE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        save(&trained(Output::Huffman), folder.path());
-        std::fs::read(folder.path().join(FILE_NAME)).unwrap()
-    })
+    FILE.get_or_init(|| file_of(&trained(Output::Huffman)))
+}
+
+/// The bytes of a model file of configuration llama.
+fn llama_file() -> &'static [u8] {
+    static FILE: OnceLock<Vec<u8>> = OnceLock::new();
+    FILE.get_or_init(|| file_of(&trained_llama(Output::Tied)))
+}
+
+fn file_of(lm: &TrainedLm) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    save(lm, folder.path());
+    std::fs::read(folder.path().join(FILE_NAME)).unwrap()
+}
+
+/// Writes a model to a folder.
+pub(super) fn save_into(lm: &TrainedLm, folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    save(lm, folder);
 }
 
 fn save(lm: &TrainedLm, folder: &Path) {
@@ -97,27 +133,46 @@ fn a_saved_model_predicts_as_the_trained_one() {
             model.vectors().map(|v| (v.rows(), v.cols())),
             Some((256, 3))
         );
-        for (saved, trained) in model.seed().tables().iter().zip(lm.model().tables()) {
+        let (Network::Seed(saved), Network::Seed(trained)) = (model.network(), lm.model()) else {
+            panic!("another configuration");
+        };
+        for (saved, trained) in saved.tables().iter().zip(trained.tables()) {
             assert_eq!(saved.data(), trained.data());
         }
         let text = TEXT.repeat(3);
         let evaluated = evaluate_text(&file, text.as_bytes(), 1).unwrap();
         let stream = TokenStream::from_ids(file.tokenizer().encode(text.as_bytes()), 256);
         let bytes = text.len() as u64;
-        let direct = crate::attention_trainer::bits_per_byte(&lm.model(), &stream, bytes, 2);
+        let direct = crate::attention_trainer::bits_per_byte(lm.model(), &stream, bytes, 2);
         assert_eq!(evaluated.bits_per_byte, direct.unwrap());
         assert_eq!(evaluated.bytes, bytes);
     }
 }
 
 #[test]
+fn a_saved_llama_predicts_as_the_trained_one() {
+    for output in [Output::Softmax, Output::Tied, Output::Huffman] {
+        let lm = trained_llama(output);
+        let folder = tempfile::tempdir().unwrap();
+        save(&lm, folder.path());
+        let file = ModelFile::open(folder.path()).unwrap();
+        let (Network::Llama(saved), Network::Llama(trained)) =
+            (file.model().unwrap().network(), lm.model())
+        else {
+            panic!("another configuration");
+        };
+        assert_eq!(saved.config(), trained.config());
+        assert_eq!(saved.weights(), trained.weights());
+        let text = TEXT.repeat(3);
+        let evaluated = evaluate_text(&file, text.as_bytes(), 1).unwrap();
+        assert!(evaluated.bits_per_byte < 2.0, "{}", evaluated.bits_per_byte);
+    }
+}
+
+#[test]
 fn equal_runs_give_equal_files() {
-    let folder = tempfile::tempdir().unwrap();
-    save(&trained(Output::Huffman), folder.path());
-    assert_eq!(
-        std::fs::read(folder.path().join(FILE_NAME)).unwrap(),
-        sample_file()
-    );
+    assert_eq!(file_of(&trained(Output::Huffman)), sample_file());
+    assert_eq!(file_of(&trained_llama(Output::Tied)), llama_file());
 }
 
 #[test]
@@ -181,8 +236,7 @@ fn truncated_and_flipped_files_are_refused() {
 }
 
 /// A file whose section `name` was changed and whose checksums are right all the same.
-fn forged(name: &[u8; 8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
-    let file = sample_file();
+fn forged(file: &[u8], name: &[u8; 8], change: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     let mut copy = Aligned::new(file);
     let container = crate::kernels::format::Container::new(copy.bytes(file.len()), &KIND).unwrap();
     let names = table_names(file);
@@ -210,8 +264,8 @@ fn table_names(file: &[u8]) -> Vec<[u8; 8]> {
 
 #[test]
 fn forged_content_with_right_checksums_is_refused() {
-    let refused = |name: &[u8; 8], change: &dyn Fn(&mut Vec<u8>)| {
-        let file = forged(name, change);
+    let refused_in = |file: &[u8], name: &[u8; 8], change: &dyn Fn(&mut Vec<u8>)| {
+        let file = forged(file, name, change);
         let mut copy = Aligned::new(&file);
         let result = ModelRef::new_checked(copy.bytes(file.len()), &mut vec![0; 1000]);
         let Err(ModelError::Format(error)) = result else {
@@ -222,6 +276,9 @@ fn forged_content_with_right_checksums_is_refused() {
         let path = folder.path().join("model.barelm");
         write_file(&path, &file).unwrap();
         assert_eq!(ModelFile::open(&path).unwrap_err().exit_code(), 3);
+    };
+    let refused = |name: &[u8; 8], change: &dyn Fn(&mut Vec<u8>)| {
+        refused_in(sample_file(), name, change);
     };
     let nan = |at: usize| {
         move |payload: &mut Vec<u8>| payload[4 * at..][..4].copy_from_slice(&f32::NAN.to_le_bytes())
@@ -246,6 +303,21 @@ fn forged_content_with_right_checksums_is_refused() {
                 payload[8 * word..][..8].copy_from_slice(&u64::to_le_bytes(value));
             });
         }
+    }
+    let weights = &sections::LLAMA_WEIGHTS;
+    refused_in(llama_file(), weights, &nan(4321));
+    refused_in(llama_file(), weights, &|p| p.truncate(p.len() - 4));
+    // Layers, heads, widths, theta, epsilon; then the kind of model, its sizes, a bias.
+    let places = (0..6).map(|word| (&sections::LLAMA_CONFIG, word));
+    for (name, word) in places.chain((0..7).map(|word| (&sections::CONFIG, word))) {
+        for value in [u64::MAX, u64::MAX / 2 + 1, f32::NAN.to_bits().into()] {
+            refused_in(llama_file(), name, &|payload| {
+                payload[8 * word..][..8].copy_from_slice(&u64::to_le_bytes(value));
+            });
+        }
+    }
+    for (name, word) in [(&sections::LLAMA_CONFIG, 2), (&sections::CONFIG, 3)] {
+        refused_in(llama_file(), name, &|payload| payload[8 * word] = 3);
     }
 }
 

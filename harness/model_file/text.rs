@@ -2,7 +2,7 @@
 
 use super::ModelFile;
 use crate::attention_trainer::bits_per_byte;
-use crate::kernels::model::Session;
+use crate::kernels::model::{ModelRef, Session};
 use crate::kernels::rng::Rng;
 use crate::kernels::sample::{Sampling, sample};
 use crate::kernels::softmax::softmax_in_place;
@@ -30,7 +30,7 @@ pub struct Prediction {
 /// [`Error::Data`] when the file was changed since it was opened.
 pub fn predict_text(file: &ModelFile, prompt: &[u8], k: usize) -> Result<Vec<Prediction>> {
     let model = file.model()?;
-    let mut workspace = vec![0.0; model.session_workspace_len()];
+    let mut workspace = workspace(file, &model)?;
     let mut probabilities = vec![0.0; model.config().vocab_size];
     let ids = file.tokenizer().encode(prompt);
     model
@@ -49,6 +49,20 @@ pub fn predict_text(file: &ModelFile, prompt: &[u8], k: usize) -> Result<Vec<Pre
         probability: probabilities[id as usize],
     };
     Ok(order.into_iter().map(prediction).collect())
+}
+
+/// Room for a session; how much a file asks for is its own word alone.
+fn workspace(file: &ModelFile, model: &ModelRef<'_>) -> Result<Vec<f32>> {
+    let len = model.session_workspace_len();
+    match Vec::<f32>::new().try_reserve_exact(len) {
+        Ok(()) => Ok(vec![0.0; len]),
+        Err(_) => {
+            let context = model.config().context;
+            let message =
+                format!("a context of {context} tokens does not fit this machine's memory");
+            Err(Error::data(file.path(), message))
+        }
+    }
 }
 
 /// Continues a prompt by `max_tokens` tokens, drawn with the given seed; returns what was added.
@@ -71,8 +85,8 @@ pub fn generate_text(
     let damaged = || Error::data(file.path(), "changed since it was opened");
     let vocab_size = model.config().vocab_size;
     let (mut logits, mut order) = (vec![0.0; vocab_size], vec![0; vocab_size]);
-    let mut workspace = vec![0.0; model.session_workspace_len()];
-    let mut session = Session::new(*model.seed(), &mut workspace).map_err(|_| damaged())?;
+    let mut workspace = workspace(file, &model)?;
+    let mut session = Session::new(model.network(), &mut workspace).map_err(|_| damaged())?;
     for id in file.tokenizer().encode(prompt) {
         session.push(id).map_err(|_| damaged())?;
     }
@@ -119,7 +133,7 @@ pub fn evaluate_text(file: &ModelFile, text: &[u8], threads: usize) -> Result<Ev
         0 => crate::parallel::default_threads(),
         n => n,
     };
-    let bits_per_byte = bits_per_byte(model.seed(), &stream, bytes, threads)?;
+    let bits_per_byte = bits_per_byte(model.network(), &stream, bytes, threads)?;
     Ok(Evaluated {
         bits_per_byte,
         bytes,

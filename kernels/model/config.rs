@@ -1,5 +1,7 @@
 //! The head of a model file: what kind of model, and where it comes from.
 
+use super::LlamaConfig;
+
 /// Number of 64-bit words in the section.
 const WORDS: usize = 12;
 
@@ -14,14 +16,25 @@ pub enum OutputKind {
     Tree,
 }
 
-/// Shape and origin of a model of configuration seed.
+/// What kind of model a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    /// One layer of attention over tables.
+    Seed,
+    /// A transformer, of which the section `llama.c` tells the rest.
+    Llama,
+}
+
+/// Shape and origin of a model.
 ///
 /// Neither threads, paths nor times: equal runs give equal files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModelConfig {
+    /// The configuration.
+    pub architecture: Architecture,
     /// Number of tokens.
     pub vocab_size: usize,
-    /// Width of the tables.
+    /// Width of the tables, or of the residual stream.
     pub dim: usize,
     /// Number of heads.
     pub heads: usize,
@@ -41,9 +54,6 @@ pub struct ModelConfig {
     pub corpus_hash: u64,
 }
 
-/// Code of configuration seed; others may come.
-const SEED: u64 = 0;
-
 impl ModelConfig {
     /// The section's content.
     pub const fn to_words(&self) -> [u64; WORDS] {
@@ -52,8 +62,12 @@ impl ModelConfig {
             OutputKind::Tied => 1,
             OutputKind::Tree => 2,
         };
+        let kind = match self.architecture {
+            Architecture::Seed => 0,
+            Architecture::Llama => 1,
+        };
         [
-            SEED,
+            kind,
             self.vocab_size as u64,
             self.dim as u64,
             self.heads as u64,
@@ -91,8 +105,14 @@ impl ModelConfig {
             2 => OutputKind::Tree,
             _ => return None,
         };
-        (kind == SEED && bias <= 1 && zero == 0).then_some(())?;
+        let architecture = match kind {
+            0 => Architecture::Seed,
+            1 if bias == 0 => Architecture::Llama,
+            _ => return None,
+        };
+        (bias <= 1 && zero == 0).then_some(())?;
         Some(Self {
+            architecture,
             vocab_size: usize::try_from(vocab_size).ok()?,
             dim: usize::try_from(dim).ok()?,
             heads: usize::try_from(heads).ok()?,
@@ -103,6 +123,41 @@ impl ModelConfig {
             steps,
             corpus_bytes,
             corpus_hash,
+        })
+    }
+}
+
+impl LlamaConfig {
+    /// The content of the section `llama.c`: what [`ModelConfig`] does not say.
+    pub const fn to_words(&self) -> [u64; 6] {
+        [
+            self.layers as u64,
+            self.kv_heads as u64,
+            self.head_width as u64,
+            self.hidden as u64,
+            self.theta.to_bits() as u64,
+            self.epsilon.to_bits() as u64,
+        ]
+    }
+
+    /// Reads the section; `None` if it is not one. Whether the shape makes sense is not checked.
+    pub fn from_words(config: &ModelConfig, words: &[u64]) -> Option<Self> {
+        let [layers, kv_heads, head_width, hidden, theta, epsilon] = *words else {
+            return None;
+        };
+        let number = |bits: u64| u32::try_from(bits).ok().map(f32::from_bits);
+        Some(Self {
+            vocab_size: config.vocab_size,
+            dim: config.dim,
+            layers: usize::try_from(layers).ok()?,
+            heads: config.heads,
+            kv_heads: usize::try_from(kv_heads).ok()?,
+            head_width: usize::try_from(head_width).ok()?,
+            hidden: usize::try_from(hidden).ok()?,
+            context: config.context,
+            theta: number(theta)?,
+            epsilon: number(epsilon)?,
+            output: config.output,
         })
     }
 }

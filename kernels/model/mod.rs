@@ -9,6 +9,8 @@
 //! | `seed.u` | the output's own table, `V x d` |
 //! | `seed.b` | position bias, `heads x context` |
 //! | `seed.t` | parameters of the tree's inner nodes, `V - 1 x d` |
+//! | `llama.c` | the rest of a [`LlamaConfig`], 64-bit words |
+//! | `llama.w` | the weights of a [`LlamaRef`] |
 //! | `huff.off`, `huff.nod`, `huff.cod` | the tree, see [`huffman`] |
 //! | `vectors` | the word vectors of the run, `V x d'`, if kept |
 //!
@@ -16,13 +18,19 @@
 //! and cannot fail but for buffers that are too small.
 
 mod config;
+mod llama;
+mod network;
+mod output;
 mod seed;
 mod session;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ModelConfig, OutputKind};
-pub use seed::{OutputRef, SeedRef};
+pub use config::{Architecture, ModelConfig, OutputKind};
+pub use llama::{LlamaConfig, LlamaRef, Tensor};
+pub use network::Network;
+pub use output::OutputRef;
+pub use seed::SeedRef;
 pub use session::Session;
 
 use crate::bpe::TokenizerRef;
@@ -50,6 +58,10 @@ pub mod sections {
     pub const BIAS: [u8; 8] = *b"seed.b\0\0";
     /// Parameters of the tree.
     pub const THETAS: [u8; 8] = *b"seed.t\0\0";
+    /// Shape of a transformer.
+    pub const LLAMA_CONFIG: [u8; 8] = *b"llama.c\0";
+    /// Its weights.
+    pub const LLAMA_WEIGHTS: [u8; 8] = *b"llama.w\0";
     /// Offsets, nodes and codes of the tree.
     pub const TREE: [[u8; 8]; 3] = [*b"huff.off", *b"huff.nod", *b"huff.cod"];
     /// Word vectors.
@@ -88,7 +100,7 @@ pub struct ModelRef<'a> {
     config: ModelConfig,
     settings: &'a str,
     tokenizer: TokenizerRef<'a>,
-    seed: SeedRef<'a>,
+    network: Network<'a>,
     vectors: Option<MatRef<'a>>,
 }
 
@@ -151,7 +163,10 @@ impl<'a> ModelRef<'a> {
             config,
             settings: settings.map_err(|_| content(file, &sections::SETTINGS))?,
             tokenizer,
-            seed: read_seed(file, &config)?,
+            network: match config.architecture {
+                Architecture::Seed => read_seed(file, &config)?.into(),
+                Architecture::Llama => read_llama(file, &config)?.into(),
+            },
             vectors: read_vectors(file, &config)?,
         })
     }
@@ -161,6 +176,7 @@ impl<'a> ModelRef<'a> {
             sections::OUTPUT,
             sections::BIAS,
             sections::THETAS,
+            sections::LLAMA_WEIGHTS,
             sections::VECTORS,
         ];
         for name in sections::TABLES.iter().chain(&tables) {
@@ -177,7 +193,7 @@ impl<'a> ModelRef<'a> {
     }
 
     fn check_tree(&self, file: &Container<'_>, workspace: &mut [u32]) -> Result<(), ModelError> {
-        let OutputRef::Tree { tree, .. } = self.seed.output() else {
+        let OutputRef::Tree { tree, .. } = self.network.output() else {
             return Ok(());
         };
         match HuffmanRef::new_checked(tree.offsets(), tree.nodes(), tree.codes(), workspace) {
@@ -202,9 +218,9 @@ impl<'a> ModelRef<'a> {
         &self.tokenizer
     }
 
-    /// The tables.
-    pub fn seed(&self) -> &SeedRef<'a> {
-        &self.seed
+    /// The parameters.
+    pub fn network(&self) -> Network<'a> {
+        self.network
     }
 
     /// The word vectors of the run, one row a token, if the file keeps them.
@@ -214,7 +230,7 @@ impl<'a> ModelRef<'a> {
 
     /// Elements of workspace that [`ModelRef::predict`] and a [`Session`] need.
     pub fn session_workspace_len(&self) -> usize {
-        self.seed.session_workspace_len()
+        self.network.session_workspace_len()
     }
 
     /// Logits of the token that follows `context`, of which the last `config().context` count.
@@ -228,8 +244,8 @@ impl<'a> ModelRef<'a> {
         logits: &mut [f32],
         workspace: &mut [f32],
     ) -> Result<(), KernelError> {
-        let mut session = Session::new(self.seed, workspace)?;
-        let start = context.len().saturating_sub(self.seed.context());
+        let mut session = Session::new(self.network, workspace)?;
+        let start = context.len().saturating_sub(self.network.context());
         for token in context.get(start..).unwrap_or(&[]) {
             session.push(*token)?;
         }
@@ -270,14 +286,10 @@ fn read_seed<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<SeedRef<'
     let output = match config.output {
         OutputKind::Table => OutputRef::Table(matrix(file, &sections::OUTPUT, vocab_size, dim)?),
         OutputKind::Tied => OutputRef::Table(v),
-        OutputKind::Tree => {
-            let [offsets, nodes, codes] = sections::TREE;
-            let (offsets, nodes) = (file.section(&offsets)?, file.section(&nodes)?);
-            OutputRef::Tree {
-                thetas: matrix(file, &sections::THETAS, vocab_size.saturating_sub(1), dim)?,
-                tree: HuffmanRef::new_unchecked(offsets, nodes, file.section(&codes)?),
-            }
-        }
+        OutputKind::Tree => OutputRef::Tree {
+            thetas: matrix(file, &sections::THETAS, vocab_size.saturating_sub(1), dim)?,
+            tree: read_tree(file)?,
+        },
     };
     let bias = match config.bias {
         true => Some(matrix(file, &sections::BIAS, heads, context)?),
@@ -285,6 +297,27 @@ fn read_seed<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<SeedRef<'
     };
     SeedRef::new([q?, k?, v], bias, output, heads, context)
         .map_err(|_| content(file, &sections::CONFIG))
+}
+
+fn read_llama<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<LlamaRef<'a>, FormatError> {
+    let words = file.section(&sections::LLAMA_CONFIG)?;
+    let wrong = content(file, &sections::LLAMA_CONFIG);
+    let shape = LlamaConfig::from_words(config, words).ok_or(wrong)?;
+    let tree = match config.output {
+        OutputKind::Tree => Some(read_tree(file)?),
+        _ => None,
+    };
+    LlamaRef::new(shape, file.section(&sections::LLAMA_WEIGHTS)?, tree).map_err(|_| wrong)
+}
+
+fn read_tree<'a>(file: &Container<'a>) -> Result<HuffmanRef<'a>, FormatError> {
+    let [offsets, nodes, codes] = sections::TREE;
+    let (offsets, nodes) = (file.section(&offsets)?, file.section(&nodes)?);
+    Ok(HuffmanRef::new_unchecked(
+        offsets,
+        nodes,
+        file.section(&codes)?,
+    ))
 }
 
 fn read_vectors<'a>(

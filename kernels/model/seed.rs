@@ -8,25 +8,11 @@
 //! Source: Vaswani et al., Attention Is All You Need, 2017; Shaw et al., Self-Attention with
 //! Relative Position Representations, 2018 (the bias, reduced to a number a head and distance).
 
+use super::output::OutputRef;
 use crate::attention::{attend_one, attend_one_workspace_len};
-use crate::error::{KernelError, ShapeError, take};
-use crate::huffman::{HuffmanRef, probabilities_workspace_len};
-use crate::mat::MatRef;
-use crate::matmul::matvec;
-
-/// How a hidden vector becomes a distribution over the vocabulary.
-#[derive(Clone, Copy, Debug)]
-pub enum OutputRef<'a> {
-    /// `softmax(U h)`, `U` one row of `d` a token.
-    Table(MatRef<'a>),
-    /// Hierarchical softmax.
-    Tree {
-        /// One row of `d` an inner node.
-        thetas: MatRef<'a>,
-        /// The paths.
-        tree: HuffmanRef<'a>,
-    },
-}
+use crate::error::{BufferTooSmall, KernelError, ShapeError, take};
+use crate::mat::{MatMut, MatRef};
+use core::cell::Cell;
 
 /// The tables of a model of configuration seed, whose shapes fit each other.
 #[derive(Clone, Copy, Debug)]
@@ -144,20 +130,12 @@ impl<'a> SeedRef<'a> {
     /// Elements of workspace that a [`Session`](super::Session) over this model needs.
     pub fn session_workspace_len(&self) -> usize {
         let cache = self.dim().saturating_mul(2 * self.context + 1);
-        cache.saturating_add(self.step_workspace_len())
-    }
-
-    /// Scratch of one prediction: scores of a head, then probabilities of a tree.
-    fn step_workspace_len(&self) -> usize {
-        let output = match self.output {
-            OutputRef::Table(_) => 0,
-            OutputRef::Tree { .. } => probabilities_workspace_len(self.vocab_size()),
-        };
-        output.max(attend_one_workspace_len(self.context))
+        let scratch = self.output.workspace_len();
+        cache.saturating_add(scratch.max(attend_one_workspace_len(self.context)))
     }
 
     /// `h` of the last of the cached positions, of which `token` is the token.
-    pub(super) fn attend(
+    fn attend(
         &self,
         token: u32,
         keys: MatRef<'_>,
@@ -178,29 +156,85 @@ impl<'a> SeedRef<'a> {
         }
         Ok(())
     }
+}
 
-    /// Logits of every token; for a tree the logarithms of their probabilities.
-    pub(super) fn logits(
-        &self,
-        hidden: &[f32],
-        logits: &mut [f32],
-        workspace: &mut [f32],
-    ) -> Result<(), KernelError> {
-        match self.output {
-            OutputRef::Table(u) => matvec(logits, u, hidden)?,
-            OutputRef::Tree { thetas, tree } => {
-                tree.probabilities_into(hidden, thetas, workspace, logits)?;
-                for x in logits {
-                    *x = libm::logf(*x);
-                }
+/// Keys and values of the last `context` tokens, in order: when there is no room, the oldest falls
+/// out. For one layer that equals starting anew with these tokens.
+#[derive(Debug)]
+pub(super) struct Cache<'a> {
+    model: SeedRef<'a>,
+    keys: &'a mut [f32],
+    values: &'a mut [f32],
+    hidden: &'a mut [f32],
+    scratch: &'a mut [f32],
+    len: usize,
+    last: u32,
+}
+
+impl<'a> Cache<'a> {
+    pub(super) fn new(
+        model: SeedRef<'a>,
+        workspace: &'a mut [f32],
+    ) -> Result<Self, BufferTooSmall> {
+        let workspace = take(workspace, model.session_workspace_len())?;
+        let cache = model.dim() * model.context();
+        let (keys, rest) = workspace.split_at_mut_checked(cache).unwrap_or_default();
+        let (values, rest) = rest.split_at_mut_checked(cache).unwrap_or_default();
+        let (hidden, scratch) = rest.split_at_mut_checked(model.dim()).unwrap_or_default();
+        Ok(Self {
+            model,
+            keys,
+            values,
+            hidden,
+            scratch,
+            len: 0,
+            last: 0,
+        })
+    }
+
+    /// Reads a token of the vocabulary.
+    pub(super) fn push(&mut self, token: u32) -> Result<(), ShapeError> {
+        let (d, context) = (self.model.dim(), self.model.context());
+        if self.len == context {
+            drop_oldest(self.keys, d);
+            drop_oldest(self.values, d);
+            self.len -= 1;
+        }
+        let [_, k, v] = self.model.tables();
+        for (cache, table) in [(&mut *self.keys, k), (&mut *self.values, v)] {
+            let mut cache = MatMut::new(cache, context, d)?;
+            let row = cache.row_mut(self.len);
+            for (to, from) in row.iter_mut().zip(table.row(token as usize)) {
+                *to = *from;
             }
         }
+        self.len += 1;
+        self.last = token;
         Ok(())
+    }
+
+    /// The hidden vector after the last token, and scratch for the output layer.
+    pub(super) fn hidden(&mut self) -> Result<(&[f32], &mut [f32]), KernelError> {
+        let d = self.model.dim();
+        let used = self.len * d;
+        let keys = MatRef::new(self.keys.get(..used).unwrap_or(&[]), self.len, d)?;
+        let values = MatRef::new(self.values.get(..used).unwrap_or(&[]), self.len, d)?;
+        self.model
+            .attend(self.last, keys, values, self.hidden, self.scratch)?;
+        Ok((self.hidden, self.scratch))
+    }
+}
+
+/// Moves every row of `d` one place up, over the first.
+fn drop_oldest(cache: &mut [f32], d: usize) {
+    let cells = Cell::from_mut(cache).as_slice_of_cells();
+    for (to, from) in cells.iter().zip(cells.get(d..).unwrap_or(&[])) {
+        to.set(from.get());
     }
 }
 
 /// The columns of one head: a view of a tensor of several.
-fn head_of(m: MatRef<'_>, head: usize, width: usize) -> Result<MatRef<'_>, ShapeError> {
+pub(super) fn head_of(m: MatRef<'_>, head: usize, width: usize) -> Result<MatRef<'_>, ShapeError> {
     let data = m.data().get(head * width..).unwrap_or(&[]);
     MatRef::with_stride(data, m.rows(), width, m.stride())
 }

@@ -1,16 +1,15 @@
 //! Text that grows token by token, over a cache of keys and values in the caller's buffer.
 
-use super::SeedRef;
+use super::{Network, llama, seed};
 use crate::error::{BufferTooSmall, KernelError, ShapeError, take};
-use crate::mat::{MatMut, MatRef};
 use crate::rng::Rng;
 use crate::sample::{SampleError, Sampling, sample};
-use core::cell::Cell;
 
 /// A model and the last `context` tokens that it has read.
 ///
-/// Keys and values of these tokens are kept in order; when there is no room, the oldest falls out.
-/// For one layer that equals starting anew with the last `context` tokens.
+/// Keys and values of these tokens are kept; when there is no room, the oldest fall out. For one
+/// layer that equals starting anew with the last `context` tokens; deeper layers remember through
+/// the others a little of what fell out.
 ///
 /// # Example
 /// ```
@@ -29,13 +28,14 @@ use core::cell::Cell;
 /// ```
 #[derive(Debug)]
 pub struct Session<'a> {
-    model: SeedRef<'a>,
-    keys: &'a mut [f32],
-    values: &'a mut [f32],
-    hidden: &'a mut [f32],
-    scratch: &'a mut [f32],
-    len: usize,
-    last: u32,
+    network: Network<'a>,
+    cache: Cache<'a>,
+}
+
+#[derive(Debug)]
+enum Cache<'a> {
+    Seed(seed::Cache<'a>),
+    Llama(llama::Cache<'a>),
 }
 
 impl<'a> Session<'a> {
@@ -43,49 +43,31 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// [`BufferTooSmall`] when `workspace` holds fewer than
-    /// [`SeedRef::session_workspace_len`].
-    pub fn new(model: SeedRef<'a>, workspace: &'a mut [f32]) -> Result<Self, BufferTooSmall> {
-        let workspace = take(workspace, model.session_workspace_len())?;
-        let cache = model.dim() * model.context();
-        let (keys, rest) = workspace.split_at_mut_checked(cache).unwrap_or_default();
-        let (values, rest) = rest.split_at_mut_checked(cache).unwrap_or_default();
-        let (hidden, scratch) = rest.split_at_mut_checked(model.dim()).unwrap_or_default();
-        Ok(Self {
-            model,
-            keys,
-            values,
-            hidden,
-            scratch,
-            len: 0,
-            last: 0,
-        })
+    /// [`Network::session_workspace_len`].
+    pub fn new(
+        model: impl Into<Network<'a>>,
+        workspace: &'a mut [f32],
+    ) -> Result<Self, BufferTooSmall> {
+        let network = model.into();
+        let cache = match network {
+            Network::Seed(model) => Cache::Seed(seed::Cache::new(model, workspace)?),
+            Network::Llama(model) => Cache::Llama(llama::Cache::new(model, workspace)?),
+        };
+        Ok(Self { network, cache })
     }
 
     /// Reads a token.
     ///
     /// # Errors
-    /// [`ShapeError`] for a token outside the vocabulary.
-    pub fn push(&mut self, token: u32) -> Result<(), ShapeError> {
-        if token as usize >= self.model.vocab_size() {
-            return Err(ShapeError);
+    /// [`ShapeError`](crate::error::ShapeError) for a token outside the vocabulary.
+    pub fn push(&mut self, token: u32) -> Result<(), KernelError> {
+        if token as usize >= self.network.vocab_size() {
+            return Err(ShapeError.into());
         }
-        let (d, context) = (self.model.dim(), self.model.context());
-        if self.len == context {
-            drop_oldest(self.keys, d);
-            drop_oldest(self.values, d);
-            self.len -= 1;
+        match &mut self.cache {
+            Cache::Seed(cache) => Ok(cache.push(token)?),
+            Cache::Llama(cache) => cache.push(token),
         }
-        let [_, k, v] = self.model.tables();
-        for (cache, table) in [(&mut *self.keys, k), (&mut *self.values, v)] {
-            let mut cache = MatMut::new(cache, context, d)?;
-            let row = cache.row_mut(self.len);
-            for (to, from) in row.iter_mut().zip(table.row(token as usize)) {
-                *to = *from;
-            }
-        }
-        self.len += 1;
-        self.last = token;
-        Ok(())
     }
 
     /// Logits of the next token: before the first one, all equal.
@@ -98,16 +80,14 @@ impl<'a> Session<'a> {
     /// # Precision
     /// As [`attend_one`](crate::attention::attend_one) and [`matvec`](crate::matmul::matvec).
     pub fn logits(&mut self, logits: &mut [f32]) -> Result<(), KernelError> {
-        if logits.len() != self.model.vocab_size() {
+        if logits.len() != self.network.vocab_size() {
             return Err(ShapeError.into());
         }
-        let d = self.model.dim();
-        let used = self.len * d;
-        let keys = MatRef::new(self.keys.get(..used).unwrap_or(&[]), self.len, d)?;
-        let values = MatRef::new(self.values.get(..used).unwrap_or(&[]), self.len, d)?;
-        self.model
-            .attend(self.last, keys, values, self.hidden, self.scratch)?;
-        self.model.logits(self.hidden, logits, self.scratch)
+        let (hidden, scratch) = match &mut self.cache {
+            Cache::Seed(cache) => cache.hidden()?,
+            Cache::Llama(cache) => cache.hidden(),
+        };
+        self.network.output().logits(hidden, logits, scratch)
     }
 
     /// Draws the next token and reads it; `logits` and `order` hold one element a token.
@@ -121,20 +101,12 @@ impl<'a> Session<'a> {
         logits: &mut [f32],
         order: &mut [u32],
     ) -> Result<u32, SampleError> {
-        let needed = self.model.vocab_size();
+        let needed = self.network.vocab_size();
         let too_small = SampleError::Buffer(BufferTooSmall { needed });
         let logits = take(logits, needed)?;
         self.logits(logits).map_err(|_| too_small)?;
         let token = sample(logits, order, sampling, rng)?;
         self.push(token).map_err(|_| too_small)?;
         Ok(token)
-    }
-}
-
-/// Moves every row of `d` one place up, over the first.
-fn drop_oldest(cache: &mut [f32], d: usize) {
-    let cells = Cell::from_mut(cache).as_slice_of_cells();
-    for (to, from) in cells.iter().zip(cells.get(d..).unwrap_or(&[])) {
-        to.set(from.get());
     }
 }

@@ -144,7 +144,7 @@ pub(crate) fn softplus_in_place_with<S: Simd>(simd: S, values: &mut [f32]) {
 
 /// The sigmoid in each lane.
 #[inline(always)]
-fn sigmoid_with<S: Simd>(simd: S, x: S::V) -> S::V {
+pub(crate) fn sigmoid_with<S: Simd>(simd: S, x: S::V) -> S::V {
     let one = simd.splat(1.0);
     let upper = simd.div(one, simd.add(one, exp_of_minus_abs(simd, x)));
     simd.select_gt(x, simd.splat(0.0), upper, simd.sub(one, upper))

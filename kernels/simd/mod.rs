@@ -124,6 +124,26 @@ pub trait Simd: Copy {
         }
     }
 
+    /// Reads the values from `start` on, up to sixteen of them; missing lanes are zero.
+    #[inline(always)]
+    fn load_from(self, x: &[f32], start: usize) -> Self::V {
+        let rest = x.get(start..).unwrap_or(&[]);
+        match rest.first_chunk() {
+            Some(lanes) => self.load(lanes),
+            None => self.load_partial(rest),
+        }
+    }
+
+    /// Writes lanes from `start` on, as many as there are places.
+    #[inline(always)]
+    fn store_from(self, v: Self::V, out: &mut [f32], start: usize) {
+        let rest = out.get_mut(start..).unwrap_or_default();
+        match rest.first_chunk_mut() {
+            Some(lanes) => self.store(v, lanes),
+            None => self.store_partial(v, rest),
+        }
+    }
+
     /// Lane `i` of vector `j` becomes lane `j` of vector `i`.
     #[inline(always)]
     fn transpose(self, rows: [Self::V; LANES]) -> [Self::V; LANES] {

@@ -22,6 +22,7 @@ mod word_list;
 
 use super::Embeddings;
 use crate::corpus::map::map_path;
+use crate::tensor_file;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -77,7 +78,7 @@ impl FileFormat {
     fn of_file(path: &Path, bytes: &[u8]) -> Self {
         if npy::begins(bytes) {
             Self::Npy
-        } else if safetensors::begins(bytes) {
+        } else if tensor_file::begins(bytes) {
             Self::Safetensors(Dtype::F32)
         } else {
             Self::of_path(path)

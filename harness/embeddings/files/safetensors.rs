@@ -11,12 +11,10 @@
 use super::super::Embeddings;
 use super::{Dtype, element, first_not_finite};
 use crate::output::OutputFile;
+use crate::tensor_file::{PREFIX, TensorFile, TensorRef, header};
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype as FileDtype, Metadata, TensorInfo};
+use safetensors::tensor::Dtype as FileDtype;
 use std::path::Path;
-
-/// Bytes before the header: its length.
-const PREFIX: usize = size_of::<u64>();
 
 impl Dtype {
     fn in_file(self) -> FileDtype {
@@ -41,7 +39,7 @@ pub(super) fn save(embeddings: &Embeddings, dtype: Dtype, path: &Path) -> Result
     tensors.push(("word_bytes", FileDtype::U8, vec![words.len()]));
 
     let mut file = OutputFile::create(path)?;
-    file.write(&header(tensors))?;
+    file.write(&header(&[], tensors))?;
     let mut end = 0;
     for word in &embeddings.words {
         end += word.len() as u64;
@@ -83,40 +81,6 @@ fn write_vectors(embeddings: &Embeddings, dtype: Dtype, file: &mut OutputFile) -
     })
 }
 
-/// The header of tensors that stand one behind the other, with its length before it, filled up
-/// with spaces to a multiple of eight.
-fn header(shapes: Vec<(&str, FileDtype, Vec<usize>)>) -> Vec<u8> {
-    let mut start = 0;
-    let info = |(name, dtype, shape): (&str, FileDtype, Vec<usize>)| {
-        let end = start + shape.iter().product::<usize>() * dtype.bitsize() / 8;
-        let data_offsets = (start, end);
-        start = end;
-        (
-            name.to_string(),
-            TensorInfo {
-                dtype,
-                shape,
-                data_offsets,
-            },
-        )
-    };
-    let tensors = shapes.into_iter().map(info).collect();
-    let metadata = Metadata::new(None, tensors).expect("tensors stand one behind the other");
-    let mut json = serde_json::to_vec(&metadata).expect("names and numbers");
-    json.resize(json.len().next_multiple_of(PREFIX), b' ');
-    let mut header = (json.len() as u64).to_le_bytes().to_vec();
-    header.extend(json);
-    header
-}
-
-/// Whether a file begins with the length of a header that fits in it, and with JSON behind that.
-pub(super) fn begins(bytes: &[u8]) -> bool {
-    let Some((len, json)) = bytes.split_first_chunk() else {
-        return false;
-    };
-    json.starts_with(b"{") && u64::from_le_bytes(*len) <= json.len() as u64
-}
-
 pub(super) fn load(path: &Path, bytes: &[u8]) -> Result<Embeddings> {
     let file = File::open(path, bytes)?;
     let vectors = file.tensor("vectors")?;
@@ -147,54 +111,16 @@ pub(super) fn load(path: &Path, bytes: &[u8]) -> Result<Embeddings> {
     Embeddings::new(file.words(rows)?, dim, data)
 }
 
-/// A file whose tensors all lie within it.
+/// A file, and its path for errors.
 struct File<'a> {
     path: &'a Path,
-    metadata: Metadata,
-    /// Where the tensors start.
-    start: usize,
-    tensors: &'a [u8],
-}
-
-struct Tensor<'a> {
-    dtype: FileDtype,
-    shape: &'a [usize],
-    /// Where it starts in the file.
-    start: usize,
-    bytes: &'a [u8],
+    tensors: TensorFile<'a>,
 }
 
 impl<'a> File<'a> {
     fn open(path: &'a Path, bytes: &'a [u8]) -> Result<Self> {
-        let damaged = |at: usize, message: String| {
-            let message = format!("{message}; not a safetensors file, or cut off");
-            Error::data_at(path, at as u64, message)
-        };
-        let (len, rest) = bytes
-            .split_first_chunk()
-            .ok_or_else(|| damaged(0, "no header".into()))?;
-        let len = usize::try_from(u64::from_le_bytes(*len)).ok();
-        let Some((json, tensors)) = len.and_then(|len| rest.split_at_checked(len)) else {
-            return Err(damaged(0, "the header is longer than the file".into()));
-        };
-        // The types check names, shapes and places against each other; the file's end is left to us.
-        let metadata: Metadata = serde_json::from_slice(json)
-            .map_err(|e| damaged(PREFIX, format!("the header: {e}")))?;
-        let start = PREFIX + json.len();
-        if metadata.data_len() != tensors.len() {
-            let message = format!(
-                "{} bytes of tensors are announced, {} follow",
-                metadata.data_len(),
-                tensors.len()
-            );
-            return Err(damaged(start, message));
-        }
-        Ok(Self {
-            path,
-            metadata,
-            start,
-            tensors,
-        })
+        let tensors = TensorFile::open(path, bytes)?;
+        Ok(Self { path, tensors })
     }
 
     fn refuse<T>(&self, at: usize, message: impl AsRef<str>) -> Result<T> {
@@ -205,21 +131,15 @@ impl<'a> File<'a> {
         Err(Error::data_at(self.path, at as u64, message))
     }
 
-    fn tensor(&self, name: &str) -> Result<Tensor<'_>> {
-        let Some(info) = self.metadata.info(name) else {
-            return self.refuse(PREFIX, format!("no tensor is named `{name}`"));
-        };
-        let (start, end) = info.data_offsets;
-        Ok(Tensor {
-            dtype: info.dtype,
-            shape: &info.shape,
-            start: self.start + start,
-            bytes: &self.tensors[start..end],
-        })
+    fn tensor(&self, name: &str) -> Result<TensorRef<'_>> {
+        match self.tensors.tensor(name) {
+            Some(tensor) => Ok(tensor),
+            None => self.refuse(PREFIX, format!("no tensor is named `{name}`")),
+        }
     }
 
     /// A tensor of one dimension.
-    fn list(&self, name: &str, dtype: FileDtype, len: usize) -> Result<Tensor<'_>> {
+    fn list(&self, name: &str, dtype: FileDtype, len: usize) -> Result<TensorRef<'_>> {
         let tensor = self.tensor(name)?;
         if tensor.dtype != dtype || tensor.shape != [len] {
             return self.refuse(

@@ -4,7 +4,7 @@
 //! added up in the same order at any thread count.
 
 use super::forward::{Activations, attention_inputs, heads};
-use super::output_layer::OutputGradient;
+use crate::attention_trainer::output_layer::OutputGradient;
 use crate::kernels::attention::{
     AttentionGradients, attention_backward, attention_backward_workspace_len,
 };
@@ -51,7 +51,7 @@ impl Shard {
             targets: vec![0; rows],
             losses: vec![0.0; rows],
             activations: Activations::new(model, rows),
-            output: OutputGradient::new(model, rows),
+            output: OutputGradient::new(model.output(), model.dim(), rows),
             dq: tensor(),
             dk: tensor(),
             dv: tensor(),

@@ -1,66 +1,42 @@
 //! Attention over a batch: rows gathered from the tables, then head by head, sequence by sequence.
 
+use crate::attention_trainer::columns::Columns;
 use crate::kernels::attention::{
     AttentionInputs, Mask, attention_forward, attention_forward_workspace_len,
 };
-use crate::kernels::mat::{MatMut, MatRef};
+use crate::kernels::mat::MatRef;
 use crate::kernels::model::SeedRef;
 
 /// What the forward pass leaves behind for a number of rows (one a token).
 #[derive(Debug)]
-pub(super) struct Activations {
+pub(in crate::attention_trainer) struct Activations {
     /// Queries, keys and values, `rows x d` each.
-    pub(super) q: Vec<f32>,
-    pub(super) k: Vec<f32>,
-    pub(super) v: Vec<f32>,
+    pub(in crate::attention_trainer) q: Vec<f32>,
+    pub(in crate::attention_trainer) k: Vec<f32>,
+    pub(in crate::attention_trainer) v: Vec<f32>,
     /// Hidden vectors, `rows x d`.
-    pub(super) h: Vec<f32>,
+    pub(in crate::attention_trainer) h: Vec<f32>,
     /// Log-sum-exp of each row of scores: by sequence, then head, then position.
-    pub(super) log_sums: Vec<f32>,
+    pub(in crate::attention_trainer) log_sums: Vec<f32>,
     scratch: Vec<f32>,
-}
-
-/// One head of one sequence: rows `start .. start + len` of a tensor of width `dim`.
-#[derive(Clone, Copy)]
-pub(super) struct Head {
-    start: usize,
-    len: usize,
-    dim: usize,
-    first_column: usize,
-    width: usize,
-}
-
-impl Head {
-    /// Its part of a tensor.
-    pub(super) fn of<'a>(&self, tensor: &'a [f32]) -> MatRef<'a> {
-        let data = &tensor[self.start * self.dim + self.first_column..];
-        MatRef::with_stride(data, self.len, self.width, self.dim).expect("the tensor has the rows")
-    }
-
-    /// Its part of a tensor, to write.
-    pub(super) fn of_mut<'a>(&self, tensor: &'a mut [f32]) -> MatMut<'a> {
-        let data = &mut tensor[self.start * self.dim + self.first_column..];
-        MatMut::with_stride(data, self.len, self.width, self.dim).expect("the tensor has the rows")
-    }
 }
 
 /// The heads of all sequences of up to `context` rows, with the number of each, and the range of
 /// its log-sums.
-pub(super) fn heads(
+pub(in crate::attention_trainer) fn heads(
     model: &SeedRef<'_>,
     rows: usize,
-) -> impl Iterator<Item = (usize, Head, std::ops::Range<usize>)> + use<> {
+) -> impl Iterator<Item = (usize, Columns, std::ops::Range<usize>)> + use<> {
     let (dim, heads, context) = (model.dim(), model.heads(), model.context());
     let width = dim / heads;
     (0..rows).step_by(context).flat_map(move |start| {
         let len = context.min(rows - start);
         (0..heads).map(move |head| {
-            let first_column = head * width;
-            let view = Head {
-                start,
-                len,
-                dim,
-                first_column,
+            let view = Columns {
+                row: start,
+                rows: len,
+                stride: dim,
+                column: head * width,
                 width,
             };
             let first = start * heads + head * len;
@@ -71,7 +47,7 @@ pub(super) fn heads(
 
 impl Activations {
     /// Room for `rows` tokens.
-    pub(super) fn new(model: &SeedRef<'_>, rows: usize) -> Self {
+    pub(in crate::attention_trainer) fn new(model: &SeedRef<'_>, rows: usize) -> Self {
         let (t, width) = (model.context(), model.head_width());
         let tensor = || vec![0.0; rows * model.dim()];
         Self {
@@ -86,7 +62,7 @@ impl Activations {
 
     /// Computes the hidden vectors of `inputs`, sequences of `context` tokens one after another
     /// (the last one may be shorter).
-    pub(super) fn forward(&mut self, model: &SeedRef<'_>, inputs: &[u32]) {
+    pub(in crate::attention_trainer) fn forward(&mut self, model: &SeedRef<'_>, inputs: &[u32]) {
         let [q, k, v] = model.tables();
         gather(q, inputs, &mut self.q);
         gather(k, inputs, &mut self.k);
@@ -101,11 +77,11 @@ impl Activations {
 }
 
 /// What attention of one head reads of queries, keys and values.
-pub(super) fn attention_inputs<'a>(
+pub(in crate::attention_trainer) fn attention_inputs<'a>(
     [q, k, v]: [&'a [f32]; 3],
     model: &SeedRef<'a>,
     head: usize,
-    view: Head,
+    view: Columns,
 ) -> AttentionInputs<'a> {
     let mask = Mask::Causal { offset: 0 };
     let (bias, scale) = (model.bias(head), model.scale());

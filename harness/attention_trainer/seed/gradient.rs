@@ -4,9 +4,9 @@
 //! rows, in the order of the tokens, so nothing is reduced across threads, and nothing depends on
 //! how many there are.
 
-use super::Output;
-use super::parameters::{Layout, Table};
+use super::layout::{Layout, Table};
 use super::shard::Shard;
+use crate::attention_trainer::Output;
 use crate::cbow_trainer::HuffmanTree;
 use crate::kernels::blas1::{axpy, dot};
 use crate::kernels::mat::{MatMut, MatRef};

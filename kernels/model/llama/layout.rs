@@ -1,0 +1,168 @@
+//! The shape of a model of configuration llama, and where each tensor lies among its weights.
+
+use crate::model::OutputKind;
+use core::ops::Range;
+
+/// Shape of a model of configuration llama.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LlamaConfig {
+    /// Number of tokens `V`.
+    pub vocab_size: usize,
+    /// Width `d` of the residual stream.
+    pub dim: usize,
+    /// Number of layers.
+    pub layers: usize,
+    /// Number of query heads.
+    pub heads: usize,
+    /// Number of key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of one head, even; usually `dim / heads`.
+    pub head_width: usize,
+    /// Width of the feed-forward layer.
+    pub hidden: usize,
+    /// Most tokens that a prediction looks at.
+    pub context: usize,
+    /// Base of the position's frequencies.
+    pub theta: f32,
+    /// Added to mean squares before their root is taken.
+    pub epsilon: f32,
+    /// The output layer.
+    pub output: OutputKind,
+}
+
+/// A tensor; those of a layer carry its number. All are row-major, and `y = W x`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tensor {
+    /// One row a token, `V x d`.
+    Embedding,
+    /// Weights of the normalisation before attention, `d`.
+    AttentionNorm(usize),
+    /// Queries, keys and values, one below the other: `(heads + 2 kv_heads) head_width x d`.
+    QueryKeyValue(usize),
+    /// From the heads back to the stream, `d x heads head_width`.
+    AttentionOutput(usize),
+    /// Weights of the normalisation before the feed-forward layer, `d`.
+    HiddenNorm(usize),
+    /// Gates, and the ups below them: `2 hidden x d`.
+    GateUp(usize),
+    /// From the feed-forward layer back to the stream, `d x hidden`.
+    Down(usize),
+    /// Weights of the last normalisation, `d`.
+    FinalNorm,
+    /// The output's own table, `V x d`, or its tree's parameters, `V - 1 x d`; none if tied.
+    Output,
+}
+
+/// Largest size of anything.
+const MAX: usize = 1 << 24;
+
+impl LlamaConfig {
+    /// Number of weights; `None` when the shape makes no sense or is too large for this machine.
+    pub fn checked_len(&self) -> Option<usize> {
+        let sizes = [
+            self.vocab_size,
+            self.dim,
+            self.layers,
+            self.heads,
+            self.kv_heads,
+            self.head_width,
+            self.hidden,
+            self.context,
+        ];
+        let sizes = sizes.iter().all(|size| (1..=MAX).contains(size));
+        let heads =
+            sizes && self.heads.is_multiple_of(self.kv_heads) && self.head_width.is_multiple_of(2);
+        let numbers = self.theta >= 1.0 && self.theta.is_finite();
+        let epsilon = self.epsilon >= 0.0 && self.epsilon.is_finite();
+        (heads && numbers && epsilon).then_some(())?;
+        // Both of these must be addressable: weights here, a cache in a session.
+        let width = self.heads.checked_mul(4)?.checked_mul(self.head_width)?;
+        let layer = width.checked_add(self.hidden.checked_mul(4)?)?;
+        let rows = self.layers.checked_mul(layer.checked_add(2)?)?;
+        let rows = rows.checked_add(self.vocab_size.checked_mul(2)?)?;
+        rows.checked_add(1)?.checked_mul(self.dim)?;
+        let positions = self.layers.checked_mul(self.context)?;
+        positions.checked_mul(width)?;
+        Some(self.range(Tensor::Output).end)
+    }
+
+    /// Width of all query heads together.
+    pub fn query_width(&self) -> usize {
+        self.heads * self.head_width
+    }
+
+    /// Width of all key heads, or of all value heads, together.
+    pub fn key_width(&self) -> usize {
+        self.kv_heads * self.head_width
+    }
+
+    /// Width of queries, keys and values side by side.
+    pub fn qkv_width(&self) -> usize {
+        self.query_width() + 2 * self.key_width()
+    }
+
+    /// `1 / sqrt(head_width)`, the factor of the scores.
+    pub fn scale(&self) -> f32 {
+        1.0 / libm::sqrtf(self.head_width as f32)
+    }
+
+    /// Every tensor, in the order in which they lie among the weights.
+    pub fn tensors(&self) -> impl Iterator<Item = Tensor> + use<> {
+        let layer = |l| {
+            [
+                Tensor::AttentionNorm(l),
+                Tensor::QueryKeyValue(l),
+                Tensor::AttentionOutput(l),
+                Tensor::HiddenNorm(l),
+                Tensor::GateUp(l),
+                Tensor::Down(l),
+            ]
+        };
+        let layers = (0..self.layers).flat_map(layer);
+        let ends = [Tensor::FinalNorm, Tensor::Output];
+        core::iter::once(Tensor::Embedding)
+            .chain(layers)
+            .chain(ends)
+    }
+
+    /// Rows and columns of a tensor.
+    pub fn shape(&self, tensor: Tensor) -> (usize, usize) {
+        let d = self.dim;
+        match tensor {
+            Tensor::Embedding => (self.vocab_size, d),
+            Tensor::AttentionNorm(_) | Tensor::HiddenNorm(_) | Tensor::FinalNorm => (1, d),
+            Tensor::QueryKeyValue(_) => (self.qkv_width(), d),
+            Tensor::AttentionOutput(_) => (d, self.query_width()),
+            Tensor::GateUp(_) => (2 * self.hidden, d),
+            Tensor::Down(_) => (d, self.hidden),
+            Tensor::Output => match self.output {
+                OutputKind::Table => (self.vocab_size, d),
+                OutputKind::Tied => (0, d),
+                OutputKind::Tree => (self.vocab_size - 1, d),
+            },
+        }
+    }
+
+    /// Where a tensor lies. One of its sides is always `d`, so places are counted in rows of `d`.
+    pub fn range(&self, tensor: Tensor) -> Range<usize> {
+        let (rows, cols) = self.shape(tensor);
+        let start = self.first_row(tensor) * self.dim;
+        start..start + rows * cols
+    }
+
+    fn first_row(&self, tensor: Tensor) -> usize {
+        let (qkv, attention, hidden) = (self.qkv_width(), self.query_width(), self.hidden);
+        let layer = |l| self.vocab_size + l * (2 + qkv + attention + 3 * hidden);
+        match tensor {
+            Tensor::Embedding => 0,
+            Tensor::AttentionNorm(l) => layer(l),
+            Tensor::QueryKeyValue(l) => layer(l) + 1,
+            Tensor::AttentionOutput(l) => layer(l) + 1 + qkv,
+            Tensor::HiddenNorm(l) => layer(l) + 1 + qkv + attention,
+            Tensor::GateUp(l) => layer(l) + 2 + qkv + attention,
+            Tensor::Down(l) => layer(l) + 2 + qkv + attention + 2 * hidden,
+            Tensor::FinalNorm => layer(self.layers),
+            Tensor::Output => layer(self.layers) + 1,
+        }
+    }
+}
