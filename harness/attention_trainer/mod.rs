@@ -5,15 +5,15 @@
 //! ```text
 //! shard by shard    tokens -> hidden vectors -> output layer -> losses, and back    (seed, llama)
 //! block by block    the shards' gradients added up, and their norm
-//! block by block    AdamW                                                           (adamw)
+//! part by part      AdamW or Muon                                                   (optimiser)
 //! ```
 //! Shards and blocks are cut by the options alone and every sum has one order, so equal seeds give
 //! equal bits at any number of threads.
 
-mod adamw;
 mod columns;
 mod evaluate;
 mod llama;
+mod optimiser;
 mod options;
 mod output_layer;
 mod parameters;
@@ -25,14 +25,14 @@ mod windows;
 
 pub use evaluate::bits_per_byte;
 use evaluate::{check_text, glance};
-pub use options::{Config, LmOptions, Output};
+pub use options::{Config, LmOptions, Optimizer, Output};
 
 use crate::cbow_trainer::HuffmanTree;
 use crate::kernels::model::Network;
 use crate::progress::Progress;
 use crate::token_stream::TokenStream;
 use crate::{Error, Result};
-use adamw::{AdamW, Pace};
+use optimiser::{Optimiser, Pace};
 use parameters::{Layout, Parameters};
 use schedule::Schedule;
 use serde::Serialize;
@@ -201,7 +201,7 @@ struct Trainer {
     parameters: Parameters,
     batch: Box<dyn Batch>,
     step_tokens: u64,
-    optimiser: AdamW,
+    optimiser: Optimiser,
     options: LmOptions,
     threads: usize,
     step: u64,
@@ -217,7 +217,7 @@ impl Trainer {
         Self {
             step_tokens: tokens.iter().map(|[inputs, _]| inputs.len() as u64).sum(),
             batch,
-            optimiser: AdamW::new(parameters.values.len()),
+            optimiser: Optimiser::new(parameters.parts(options.optimizer)),
             threads: options.threads(),
             parameters,
             options,
@@ -245,8 +245,7 @@ impl Trainer {
             if steps == Some(self.step) {
                 break;
             }
-            let rate = self.options.learning_rate * Schedule::rate(self.step, steps);
-            self.take_step(&mut windows, rate)?;
+            self.take_step(&mut windows, Schedule::rate(self.step, steps))?;
             progress.advance(self.step_tokens)?;
             if self.evaluation_is_due(steps) {
                 let last = steps == Some(self.step);
@@ -263,17 +262,17 @@ impl Trainer {
         Progress::new("attention model", steps * self.step_tokens, "tokens")
     }
 
-    fn take_step(&mut self, windows: &mut Windows<'_>, rate: f32) -> Result<()> {
+    fn take_step(&mut self, windows: &mut Windows<'_>, share: f32) -> Result<()> {
         let start = Instant::now();
         fill(&mut *self.batch, windows, self.options.context);
-        self.update(rate)?;
+        self.update(share)?;
         self.seconds += start.elapsed().as_secs_f64();
         self.step += 1;
         Ok(())
     }
 
-    /// Losses, gradients and update for the batch.
-    fn update(&mut self, rate: f32) -> Result<()> {
+    /// Losses, gradients and update for the batch, at a share of the peak learning rates.
+    fn update(&mut self, share: f32) -> Result<()> {
         let Figures { loss, norm } = self.batch.compute_gradient(&self.parameters, self.threads);
         self.loss = match self.loss.is_nan() {
             true => loss,
@@ -284,7 +283,8 @@ impl Trainer {
             return Err(Error::Failed(message.into()));
         }
         let pace = Pace {
-            rate,
+            rate: share * self.options.learning_rate,
+            muon_rate: share * self.options.muon_rate,
             decay: self.options.weight_decay,
             gradient_scale: (CLIP / norm.max(CLIP)) as f32,
         };

@@ -25,6 +25,16 @@ pub enum Output {
     Huffman,
 }
 
+/// What updates the matrices of a transformer's blocks; AdamW updates everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// AdamW.
+    AdamW,
+    /// Muon: steps in which all directions count alike. Llama alone.
+    Muon,
+}
+
 /// Settings of one run. Equal settings, data and step count give equal bits at any thread count.
 ///
 /// The defaults are those of configuration seed; [`LmOptions::llama`] has those of the other.
@@ -65,9 +75,13 @@ pub struct LmOptions {
     pub minutes: Option<f64>,
     /// Tokens a step, rounded up to whole windows.
     pub batch_tokens: usize,
-    /// Peak learning rate.
+    /// What updates the matrices of the blocks.
+    pub optimizer: Optimizer,
+    /// Peak learning rate of AdamW.
     pub learning_rate: f32,
-    /// AdamW's decoupled weight decay, for all but the position bias and the weights of
+    /// Peak learning rate of Muon.
+    pub muon_rate: f32,
+    /// Decoupled weight decay, for all but the position bias and the weights of
     /// normalisations.
     pub weight_decay: f32,
     /// Standard deviation of the initial tables.
@@ -96,7 +110,9 @@ impl Default for LmOptions {
             steps: None,
             minutes: None,
             batch_tokens: 2048,
+            optimizer: Optimizer::AdamW,
             learning_rate: 3e-2,
+            muon_rate: 2e-2,
             weight_decay: 0.1,
             init_scale: 0.1,
             seed: 1,
@@ -153,9 +169,14 @@ impl LmOptions {
         check(self.dim.is_multiple_of(self.heads), || {
             format!("--heads {} does not divide --dim {}", self.heads, self.dim)
         })?;
+        check(
+            self.config == Config::Llama || self.optimizer == Optimizer::AdamW,
+            || "--optimizer muon is for --config llama, whose blocks have matrices".into(),
+        )?;
         self.validate_llama()?;
         let numbers = [
             ("--learning-rate", self.learning_rate, 0.0, 1.0),
+            ("--muon-rate", self.muon_rate, 0.0, 1.0),
             ("--weight-decay", self.weight_decay, 0.0, 1e3),
             ("--init-scale", self.init_scale, 0.0, 10.0),
         ];
@@ -221,6 +242,10 @@ impl LmOptions {
         settings["output"] = serde_json::json!(self.output);
         settings["steps"] = serde_json::json!(self.steps);
         settings["batch_tokens"] = serde_json::json!(self.batch_tokens);
+        settings["optimizer"] = serde_json::json!(self.optimizer);
+        if self.optimizer == Optimizer::Muon {
+            settings["muon_rate"] = serde_json::json!(self.muon_rate);
+        }
         settings["learning_rate"] = serde_json::json!(self.learning_rate);
         settings["weight_decay"] = serde_json::json!(self.weight_decay);
         settings["init_scale"] = serde_json::json!(self.init_scale);
@@ -335,6 +360,14 @@ mod tests {
             LmOptions {
                 literal: true,
                 ..LmOptions::llama()
+            },
+            LmOptions {
+                muon_rate: f32::INFINITY,
+                ..LmOptions::llama()
+            },
+            LmOptions {
+                optimizer: Optimizer::Muon,
+                ..LmOptions::default()
             },
         ];
         LmOptions::llama().validate().unwrap();

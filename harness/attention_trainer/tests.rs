@@ -1,5 +1,6 @@
 //! What a user of a run relies on, whatever the configuration.
 
+use super::optimiser::Part;
 use super::*;
 use crate::kernels::model::Session;
 use crate::kernels::rng::Rng;
@@ -53,6 +54,7 @@ pub(super) fn llamas() -> [LmOptions; 3] {
         small.clone(),
         LmOptions {
             output: Output::Softmax,
+            optimizer: Optimizer::Muon,
             layers: 1,
             kv_heads: 4,
             ..small.clone()
@@ -144,7 +146,8 @@ pub(super) fn check_gradient(
     assert!((loss - want).abs() < 1e-5, "{loss} {want}");
     let mut rng = Rng::new(2);
     let mut start = 0;
-    for (part, (len, _)) in parameters.parts().into_iter().enumerate() {
+    let parts = parameters.parts(Optimizer::AdamW).into_iter();
+    for (part, Part { len, .. }) in parts.enumerate() {
         for _ in 0..40.min(len) {
             let i = start + rng.below(len as u64) as usize;
             let mut loss_at = |x: f64| {

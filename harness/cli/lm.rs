@@ -3,7 +3,7 @@
 use super::print::Stdout;
 use super::{Global, Input, open_corpus};
 use crate::Result;
-use crate::attention_trainer::{Config, LmOptions, Output};
+use crate::attention_trainer::{Config, LmOptions, Optimizer, Output};
 use crate::embeddings::Embeddings;
 use crate::kernels::sample::Sampling;
 use crate::model_file::{ModelFile, evaluate_text, generate_text, hugging_face, predict_text};
@@ -65,6 +65,23 @@ impl From<ConfigArg> for Config {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OptimizerArg {
+    /// Running averages of the gradient and its square
+    Adamw,
+    /// Steps in which all directions of a matrix count alike
+    Muon,
+}
+
+impl From<OptimizerArg> for Optimizer {
+    fn from(optimizer: OptimizerArg) -> Self {
+        match optimizer {
+            OptimizerArg::Adamw => Self::AdamW,
+            OptimizerArg::Muon => Self::Muon,
+        }
+    }
+}
+
 #[derive(Args)]
 pub(super) struct TrainArgs {
     #[command(flatten)]
@@ -119,6 +136,15 @@ pub(super) struct TrainArgs {
     /// Peak learning rate [default: 0.03; llama: 0.003]
     #[arg(long, value_name = "X")]
     learning_rate: Option<f32>,
+    /// What updates the matrices of the blocks (llama)
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerArg>,
+    /// Peak learning rate of Muon
+    #[arg(long, value_name = "X", default_value_t = LmOptions::default().muon_rate)]
+    muon_rate: f32,
+    /// Weight decay
+    #[arg(long, value_name = "X", default_value_t = LmOptions::default().weight_decay)]
+    weight_decay: f32,
     /// Tokens a step [default: 2048; llama: 4096]
     #[arg(long, value_name = "N")]
     batch_tokens: Option<usize>,
@@ -224,6 +250,9 @@ impl TrainArgs {
             minutes: self.minutes,
             batch_tokens: self.batch_tokens.unwrap_or(defaults.batch_tokens),
             learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
+            optimizer: self.optimizer.map_or(defaults.optimizer, Optimizer::from),
+            muon_rate: self.muon_rate,
+            weight_decay: self.weight_decay,
             seed: self.seed,
             threads: global.threads(),
             ..defaults

@@ -10,8 +10,9 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+use super::optimiser::{Part, Rule};
 use super::parameters::{Parameters, bell, copy_scaled};
-use super::{Batch, Figures, LmOptions, Output};
+use super::{Batch, Figures, LmOptions, Optimizer, Output};
 use crate::kernels::blas1::{axpy, dot};
 use crate::kernels::model::{LlamaConfig, LlamaRef, Network, OutputKind, Tensor};
 use crate::kernels::rng::Rng;
@@ -51,11 +52,37 @@ pub(super) fn config(vocab_size: usize, options: &LmOptions) -> LlamaConfig {
 }
 
 /// Whether a tensor is the weights of a normalisation.
-pub(super) fn is_norm(tensor: Tensor) -> bool {
+fn is_norm(tensor: Tensor) -> bool {
     matches!(
         tensor,
         Tensor::AttentionNorm(_) | Tensor::HiddenNorm(_) | Tensor::FinalNorm
     )
+}
+
+/// The tensors' parts, and how each is updated: under Muon, matrices of the blocks by it, those
+/// that lie one below the other each on its own.
+pub(super) fn parts(config: &LlamaConfig, optimizer: Optimizer) -> Vec<Part> {
+    let parts = config.tensors().flat_map(|tensor| {
+        let (rows, cols) = config.shape(tensor);
+        let stacked = match tensor {
+            Tensor::QueryKeyValue(_) => {
+                vec![config.query_width(), config.key_width(), config.key_width()]
+            }
+            Tensor::GateUp(_) => vec![config.hidden; 2],
+            _ => vec![rows],
+        };
+        let of_block = !is_norm(tensor) && !matches!(tensor, Tensor::Embedding | Tensor::Output);
+        stacked.into_iter().map(move |rows| Part {
+            len: rows * cols,
+            rule: match optimizer {
+                Optimizer::Muon if of_block => Rule::Muon(rows, cols),
+                _ => Rule::AdamW {
+                    decays: !is_norm(tensor),
+                },
+            },
+        })
+    });
+    parts.collect()
 }
 
 /// Random matrices of the deviation `scale`, smaller where they add to the residual stream, so that
