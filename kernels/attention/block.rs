@@ -68,21 +68,31 @@ impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
         self.diagonal = Diagonal::new(simd, mask.offset().saturating_add(first));
     }
 
-    /// The blocks of keys that at least one of the queries sees, in order.
+    /// How many keys, from the first on, at least one of the queries sees.
     #[inline(always)]
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Keys> + use<S, V> {
-        let AttentionInputs { k, mask, .. } = self.inputs;
-        let seen_by_all = mask.visible(self.first, k.rows());
-        let seen = mask.visible(self.first + self.count.saturating_sub(1), k.rows());
-        (0..seen).step_by(KEYS).map(move |start| {
-            let count = KEYS.min(seen - start);
-            let clear = seen_by_all.saturating_sub(start).min(count);
-            Keys {
-                start,
-                count,
-                clear,
-            }
-        })
+    pub(super) fn seen(&self) -> usize {
+        self.seen_by(self.first + self.count.saturating_sub(1))
+    }
+
+    #[inline(always)]
+    fn seen_by(&self, query: usize) -> usize {
+        self.inputs.mask.visible(query, self.inputs.k.rows())
+    }
+
+    /// What the queries see of the block of keys from `start` on.
+    #[inline(always)]
+    pub(super) fn keys_from(&self, start: usize) -> Keys {
+        let count = match self.count {
+            0 => 0,
+            _ => self.seen().saturating_sub(start).min(KEYS),
+        };
+        let seen_by_all = self.seen_by(self.first).saturating_sub(start);
+        let clear = seen_by_all.min(count);
+        Keys {
+            start,
+            count,
+            clear,
+        }
     }
 
     /// `scores = log2(e) (scale K Q^T + bias)`, `-inf` where masked, by tiles of `R` keys.

@@ -158,7 +158,8 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
         // Finite, so that no difference of maxima or of hidden scores is NaN.
         self.max = row::splat(simd, f32::MIN);
         self.sum = row::splat(simd, 0.0);
-        for keys in self.queries.blocks() {
+        for start in (0..self.queries.seen()).step_by(KEYS) {
+            let keys = self.queries.keys_from(start);
             self.queries.score::<R>(simd, keys, self.scores);
             let decay = self.exponentials(simd, keys);
             self.add_values::<R>(simd, keys, decay);
