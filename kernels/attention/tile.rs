@@ -109,21 +109,14 @@ impl<const R: usize, const V: usize> Kernel for AddRowsTimes<'_, R, V> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         for first in (0..self.a.rows()).step_by(R) {
-            let mut stored = [[[0.0; LANES]; V]; R];
-            for (stored, row) in stored.iter_mut().zip(self.rows_from(first)) {
-                match row::first_of(row) {
-                    Some(row) => *stored = *row,
-                    None => copy(row, stored.as_flattened_mut()),
-                }
+            let mut tile = [row::splat(simd, 0.0); R];
+            for (tile, row) in tile.iter_mut().zip(self.rows_from(first)) {
+                *tile = row::load_from(simd, row);
             }
             let rows = tile_of_rows(self.a, first);
-            let tile = add_rows_times::<S, R, V>(simd, load(simd, &stored), rows, self.b);
-            store(simd, tile, &mut stored);
-            for (stored, row) in stored.iter().zip(self.rows_from(first)) {
-                match row::first_of_mut(row) {
-                    Some(row) => *row = *stored,
-                    None => copy(stored.as_flattened(), row),
-                }
+            tile = add_rows_times::<S, R, V>(simd, tile, rows, self.b);
+            for (tile, row) in tile.into_iter().zip(self.rows_from(first)) {
+                row::store_to(simd, tile, row);
             }
         }
     }
@@ -140,14 +133,6 @@ impl<const R: usize, const V: usize> AddRowsTimes<'_, R, V> {
         let rows = self.out.data_mut().get_mut(start..).unwrap_or(&mut []);
         let rows = rows.chunks_mut(stride).take(count);
         rows.map(move |row| row.get_mut(..width).unwrap_or(&mut []))
-    }
-}
-
-/// Copies the common prefix.
-#[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 
