@@ -11,7 +11,7 @@
 //! ```
 
 use super::AttentionInputs;
-use super::block::{KEYS, Keys, MAX_WIDTH, Queries};
+use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
 use super::pack::{ALIGN_SLACK, TransposeFrom, TransposeInto, align, carve, copy_panels};
 use super::row::{self, Row, Stored};
 use super::tile::{AddColumnsTimes, AddRowsTimes, RowsTimes};
@@ -34,19 +34,18 @@ pub struct AttentionGradients<'a> {
     pub dbias: Option<&'a mut [f32]>,
 }
 
-/// Lanes of a group of blocks of queries.
-const GROUP: usize = 64;
-
 /// Elements of workspace for [`attention_backward`] with `n` queries, `m` keys and rows of `d` and
 /// `dv`: about `64 (3 d + 2 dv + 200) + n + m`; 130 KiB for heads of 64.
 pub const fn attention_backward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
-    let columns = d.saturating_mul(3).saturating_add(dv.saturating_mul(2));
-    let panels = columns.saturating_add(2 * KEYS + 2 * MAX_WIDTH);
-    let group = panels.saturating_mul(GROUP);
-    let strips = (KEYS + MAX_WIDTH) * (GROUP / LANES);
+    let columns = d.saturating_mul(2).saturating_add(dv.saturating_mul(2));
+    let rows = columns.saturating_add(2 * KEYS + 2 * MAX_WIDTH);
+    let group = rows.saturating_mul(GROUP);
     let diagonals = n.saturating_add(m).saturating_add(KEYS + 2 * MAX_WIDTH);
-    let blocks = group.saturating_add(strips + 2 * KEYS * MAX_WIDTH);
-    blocks.saturating_add(diagonals).saturating_add(ALIGN_SLACK)
+    group
+        .saturating_add(group_queries_len(d))
+        .saturating_add(2 * KEYS * MAX_WIDTH)
+        .saturating_add(diagonals)
+        .saturating_add(ALIGN_SLACK)
 }
 
 /// Adds the gradients of `sum_ij dout[i][j] out[i][j]` to `gradients`.

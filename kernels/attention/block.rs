@@ -13,9 +13,13 @@ pub(super) const KEYS: usize = 64;
 /// Lanes of the widest block of queries.
 pub(super) const MAX_WIDTH: usize = 2 * LANES;
 
-/// Elements of workspace of [`Queries`], with rows of `d`.
-pub(super) const fn queries_len(d: usize) -> usize {
-    d.saturating_mul(MAX_WIDTH).saturating_add(KEYS + MAX_WIDTH)
+/// Lanes of a group of blocks of queries, which meet a block of keys while it is in the caches.
+pub(super) const GROUP: usize = 64;
+
+/// Elements of workspace of a group's [`Queries`], with rows of `d`.
+pub(super) const fn group_queries_len(d: usize) -> usize {
+    let strips = (KEYS + MAX_WIDTH) * (GROUP / LANES);
+    d.saturating_mul(GROUP).saturating_add(strips)
 }
 
 /// Keys `start .. start + count`, of which every query of the block sees the first `clear`.
@@ -42,7 +46,7 @@ impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
     /// Lanes.
     pub(super) const WIDTH: usize = V * LANES;
 
-    /// An empty block in [`queries_len`] elements of `workspace`.
+    /// An empty block in its share of [`group_queries_len`] elements of `workspace`.
     #[inline(always)]
     pub(super) fn new(simd: S, inputs: AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
         Self {
