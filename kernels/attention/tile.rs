@@ -200,26 +200,29 @@ fn add_columns_times<S: Simd, const R: usize, const V: usize>(
     column: usize,
     b: &[Stored<V>],
 ) -> Tile<S, R, V> {
-    let Some((last_b, b)) = b.split_last() else {
-        return tile;
-    };
-    // Every row but the last is followed by a whole stride: one check before the loop.
-    let rows = a
-        .data()
-        .get(column..)
-        .unwrap_or(&[])
-        .chunks_exact(a.stride().max(1));
-    for (b, row) in b.iter().zip(rows) {
+    let stride = a.stride().max(1);
+    let data = a.data().get(column..).unwrap_or(&[]);
+    // The last row is not followed by a whole stride, and so never part of a group.
+    let groups = data.chunks_exact(UNROLL * stride);
+    let whole = groups.len().min(b.len() / UNROLL);
+    for (group, b) in groups.zip(b.as_chunks::<UNROLL>().0) {
+        for (i, b) in b.iter().enumerate() {
+            if let Some(factors) = group.get(i * stride..).unwrap_or(&[]).first_chunk::<R>() {
+                tile = step(simd, tile, factors, b);
+            }
+        }
+    }
+    for (k, b) in b.iter().enumerate().skip(whole * UNROLL) {
+        let row = a.row(k).get(column..).unwrap_or(&[]);
         if let Some(factors) = row.first_chunk::<R>() {
             tile = step(simd, tile, factors, b);
         }
     }
-    let last_row = a.row(b.len()).get(column..).unwrap_or(&[]);
-    match last_row.first_chunk::<R>() {
-        Some(factors) => step(simd, tile, factors, last_b),
-        None => tile,
-    }
+    tile
 }
+
+/// Steps between two looks at the end of a loop.
+const UNROLL: usize = 4;
 
 /// `tile[r] + factors[r] b`.
 #[inline(always)]
