@@ -7,8 +7,8 @@ use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd};
 use core::ops::Range;
 
-/// Most elements of `b`: what the first cache level holds beside some rows of `a`, twice over.
-const MAX_ELEMENTS: usize = 128 * 128;
+/// Most elements of `b`: half of what the first cache level holds.
+const MAX_ELEMENTS: usize = 96 * 96;
 
 /// A product of non-empty operands whose shapes were checked.
 pub(super) struct SmallProduct<'a> {
