@@ -10,18 +10,18 @@ use std::time::Duration;
 #[derive(Args)]
 pub(super) struct CheckpointArgs {
     /// Write checkpoints to this folder, which no other job writes to
-    #[arg(long = "checkpoint", value_name = "DIR")]
-    pub(super) folder: Option<PathBuf>,
+    #[arg(long, value_name = "DIR")]
+    pub(super) checkpoint: Option<PathBuf>,
     /// Minutes between checkpoints: what a kill may lose
     #[arg(
-        long = "checkpoint-minutes",
+        long,
         value_name = "X",
         default_value_t = 10.0,
-        requires = "folder"
+        requires = "checkpoint"
     )]
-    minutes: f64,
+    checkpoint_minutes: f64,
     /// Go on from the checkpoint in the folder, if there is one, to the same result
-    #[arg(long, requires = "folder")]
+    #[arg(long, requires = "checkpoint")]
     resume: bool,
 }
 
@@ -31,13 +31,14 @@ impl CheckpointArgs {
     /// # Errors
     /// [`crate::Error::Usage`].
     pub(super) fn checkpoints(&self) -> Result<Option<Checkpoints>> {
-        let every = Duration::try_from_secs_f64(60.0 * self.minutes)
-            .map_err(|_| usage(format!("{} minutes are no time", self.minutes)))?;
+        let minutes = self.checkpoint_minutes;
+        let every = Duration::try_from_secs_f64(60.0 * minutes)
+            .map_err(|_| usage(format!("{minutes} minutes are no time")))?;
         let at = |folder: &PathBuf| Checkpoints {
             folder: folder.clone(),
             every,
             resume: self.resume,
         };
-        Ok(self.folder.as_ref().map(at))
+        Ok(self.checkpoint.as_ref().map(at))
     }
 }

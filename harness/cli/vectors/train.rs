@@ -169,7 +169,7 @@ impl TrainArgs {
         let earlier = Earlier::open(path)?;
         earlier.check(options)?;
         let whole = |path: &Path| path.canonicalize().ok();
-        let folder = self.checkpoints.folder.as_deref().and_then(whole);
+        let folder = self.checkpoints.checkpoint.as_deref().and_then(whole);
         if folder.is_some()
             && folder.as_deref() == whole(earlier.path()).as_deref().and_then(Path::parent)
         {
