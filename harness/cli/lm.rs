@@ -1,15 +1,17 @@
 //! `barelm lm`: train, evaluate, predict, generate, convert.
 
+use super::architecture::{ConfigArg, OptimizerArg, OutputArg};
+use super::checkpoints::CheckpointArgs;
 use super::print::Stdout;
 use super::{Global, Input, open_corpus};
 use crate::Result;
-use crate::attention_trainer::{Config, LmOptions, Optimizer, Output};
+use crate::attention_trainer::{LmOptions, Optimizer, Output};
 use crate::embeddings::Embeddings;
 use crate::kernels::sample::Sampling;
 use crate::model_file::{ModelFile, evaluate_text, generate_text, hugging_face, predict_text};
 use crate::pipeline::{LmJob, LmReport};
 use crate::tokenizer::Tokenizer;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::slice;
 
@@ -25,61 +27,6 @@ pub(super) enum LmCommand {
     Generate(GenerateArgs),
     /// To a directory that transformers opens as LlamaForCausalLM, or from one
     Convert(ConvertArgs),
-}
-
-/// The output layer, as an argument.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum OutputArg {
-    /// A table of its own
-    Softmax,
-    /// The value table, or the embedding
-    Tied,
-    /// A Huffman tree over the token counts
-    Huffman,
-}
-
-impl From<OutputArg> for Output {
-    fn from(output: OutputArg) -> Self {
-        match output {
-            OutputArg::Softmax => Self::Softmax,
-            OutputArg::Tied => Self::Tied,
-            OutputArg::Huffman => Self::Huffman,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ConfigArg {
-    /// One attention layer over per-token tables
-    Seed,
-    /// A transformer that opens as LlamaForCausalLM
-    Llama,
-}
-
-impl From<ConfigArg> for Config {
-    fn from(config: ConfigArg) -> Self {
-        match config {
-            ConfigArg::Seed => Self::Seed,
-            ConfigArg::Llama => Self::Llama,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OptimizerArg {
-    /// Running averages of the gradient and its square
-    Adamw,
-    /// Steps in which all directions of a matrix count alike
-    Muon,
-}
-
-impl From<OptimizerArg> for Optimizer {
-    fn from(optimizer: OptimizerArg) -> Self {
-        match optimizer {
-            OptimizerArg::Adamw => Self::AdamW,
-            OptimizerArg::Muon => Self::Muon,
-        }
-    }
 }
 
 #[derive(Args)]
@@ -145,12 +92,28 @@ pub(super) struct TrainArgs {
     /// Weight decay
     #[arg(long, value_name = "X", default_value_t = LmOptions::default().weight_decay)]
     weight_decay: f32,
-    /// Tokens a step [default: 2048; llama: 4096]
+    /// Tokens a step [default: 2048; llama: 4096, of which some 512 are held at a time on each core]
     #[arg(long, value_name = "N")]
     batch_tokens: Option<usize>,
-    /// Held-out text [default: the last tenth of the corpus]
+    /// Held-out text, whose best evaluation says which model is kept [default: the last tenth of the
+    /// corpus]
     #[arg(long, value_name = "FILE")]
     valid: Option<PathBuf>,
+    /// Chance of leaving out an element of the embedding, or of what attention or feed-forward adds,
+    /// in a training step (llama)
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    dropout: f32,
+    /// Steps between evaluations [default: about ten a run]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    eval_every: u64,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
+    /// Write a line of JSON an evaluation to this file; with --resume it goes on
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Do not print, on stderr, how the model goes on with the held-out text at each evaluation
+    #[arg(long)]
+    no_samples: bool,
     /// Equal seeds give equal files
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -253,6 +216,8 @@ impl TrainArgs {
             optimizer: self.optimizer.map_or(defaults.optimizer, Optimizer::from),
             muon_rate: self.muon_rate,
             weight_decay: self.weight_decay,
+            dropout: self.dropout,
+            eval_every: self.eval_every,
             seed: self.seed,
             threads: global.threads(),
             ..defaults
@@ -268,6 +233,9 @@ fn train(global: &Global, args: &TrainArgs) -> Result<()> {
         vectors: args.vectors.as_ref().map(Embeddings::load).transpose()?,
         options,
         out: args.out.clone(),
+        checkpoints: args.checkpoints.checkpoints()?,
+        log: args.log.clone(),
+        samples: !(args.no_samples || global.quiet || global.json),
     };
     job.validate()?;
     let valid = args
@@ -296,8 +264,14 @@ fn print_report(stdout: &mut Stdout, report: &LmReport) -> Result<()> {
         ))?;
     }
     stdout.line(format!(
-        "{} parameters, {:.4} bits per byte of held-out text; a smoothed bigram has {:.4}; {:.0} tokens/s",
-        report.parameters, report.bits_per_byte, report.bigram_bits_per_byte, report.tokens_per_second
+        "{} parameters, kept as they were after step {}: {:.4} bits per byte of held-out text; a smoothed bigram \
+         has {:.4}; {:.0} tokens/s, {:.0} % of the FMA peak",
+        report.parameters,
+        report.kept_step,
+        report.bits_per_byte,
+        report.bigram_bits_per_byte,
+        report.tokens_per_second,
+        100.0 * report.share_of_peak
     ))
 }
 

@@ -50,7 +50,7 @@ pub fn save_model(
 ) -> Result<()> {
     let run = Run {
         seed: lm.options.seed,
-        steps: lm.steps,
+        steps: lm.kept_step,
         origin,
         settings: lm.options.to_json().to_string(),
     };

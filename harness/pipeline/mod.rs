@@ -7,6 +7,7 @@
 //! nothing that differs between equal runs: no threads, paths or times.
 
 mod lm_job;
+mod lm_sample;
 mod plan;
 mod samples;
 mod summary;

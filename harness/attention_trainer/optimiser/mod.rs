@@ -77,6 +77,11 @@ impl Optimiser {
         }
     }
 
+    /// What the steps to come depend on: two numbers a parameter, and two for all.
+    pub(super) fn state(&mut self) -> ([&mut [f32]; 2], &mut [f32; 2]) {
+        ([&mut self.mean, &mut self.square], &mut self.powers)
+    }
+
     /// Updates all parameters.
     pub(super) fn update(
         &mut self,
