@@ -7,11 +7,17 @@ use super::{Global, Input, open_corpus};
 use crate::Result;
 use crate::attention_trainer::{LmOptions, Optimizer, Output};
 use crate::embeddings::Embeddings;
+use crate::kernels::model::CacheType;
 use crate::kernels::sample::Sampling;
-use crate::model_file::{ModelFile, evaluate_text, generate_text, hugging_face, predict_text};
+use crate::model_file::gguf::TensorType;
+use crate::model_file::{
+    ConvertOptions, GenerateOptions, Generated, ModelFile, WeightType, attention_text, convert,
+    evaluate_text, generate_text, predict_text,
+};
 use crate::pipeline::{LmJob, LmReport};
+use crate::progress::is_quiet;
 use crate::tokenizer::Tokenizer;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::slice;
 
@@ -25,7 +31,7 @@ pub(super) enum LmCommand {
     Predict(PredictArgs),
     /// Continue a prompt
     Generate(GenerateArgs),
-    /// To a directory that transformers opens as LlamaForCausalLM, or from one
+    /// To a directory that transformers opens as LlamaForCausalLM or from one, to GGUF, to int8
     Convert(ConvertArgs),
 }
 
@@ -148,6 +154,9 @@ pub(super) struct PredictArgs {
     /// How many tokens to show
     #[arg(long, short = 'k', value_name = "N", default_value_t = 10)]
     top: usize,
+    /// Show how much each head of each layer looks at which token before
+    #[arg(long)]
+    attention: bool,
 }
 
 #[derive(Args)]
@@ -169,9 +178,68 @@ pub(super) struct GenerateArgs {
     /// Draw among the likeliest tokens that hold this share of the probability
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     top_p: f32,
+    /// Above 1: tokens of the prompt and of the text so far become less likely
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    repetition_penalty: f32,
+    /// End before this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Keys and values in half precision take half the memory (llama)
+    #[arg(long, value_enum, default_value_t = CacheArg::F32)]
+    cache: CacheArg,
     /// Equal seeds give equal text
     #[arg(long, default_value_t = 1)]
     seed: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CacheArg {
+    F32,
+    F16,
+}
+
+impl From<CacheArg> for CacheType {
+    fn from(cache: CacheArg) -> Self {
+        match cache {
+            CacheArg::F32 => Self::F32,
+            CacheArg::F16 => Self::F16,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WeightArg {
+    /// As they were trained
+    F32,
+    /// Signed bytes with a scale a row: a quarter of the size
+    Int8,
+}
+
+impl From<WeightArg> for WeightType {
+    fn from(weights: WeightArg) -> Self {
+        match weights {
+            WeightArg::F32 => Self::F32,
+            WeightArg::Int8 => Self::Int8,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TensorArg {
+    F32,
+    F16,
+    #[value(name = "q8_0")]
+    Q8_0,
+}
+
+impl From<TensorArg> for TensorType {
+    fn from(tensors: TensorArg) -> Self {
+        match tensors {
+            TensorArg::F32 => Self::F32,
+            TensorArg::F16 => Self::F16,
+            TensorArg::Q8_0 => Self::Q8_0,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -179,9 +247,15 @@ pub(super) struct ConvertArgs {
     /// A model directory: one of ours, or one with config.json, model.safetensors and tokenizer.json
     #[arg(long = "model", short = 'm', value_name = "DIR")]
     model: PathBuf,
-    /// The directory to write: of the other kind
-    #[arg(long, short = 'o', value_name = "DIR")]
+    /// The directory to write, of the other kind, or a file whose name ends in .gguf
+    #[arg(long, short = 'o', value_name = "PATH")]
     out: PathBuf,
+    /// Write a directory of ours, with such weights
+    #[arg(long, value_enum)]
+    weights: Option<WeightArg>,
+    /// The tensors of a .gguf file [default: f32]
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    tensors: Option<TensorArg>,
     /// Most tokens that a prediction of the model that is read will look at [default: as it says]
     #[arg(long, value_name = "N")]
     context: Option<usize>,
@@ -193,7 +267,17 @@ pub(super) fn run(global: &Global, command: LmCommand) -> Result<()> {
         LmCommand::Evaluate(args) => evaluate(global, &args),
         LmCommand::Predict(args) => predict(global, &args),
         LmCommand::Generate(args) => generate(global, &args),
-        LmCommand::Convert(args) => hugging_face::convert(&args.model, &args.out, args.context),
+        LmCommand::Convert(args) => convert(&args.model, &args.out, &args.options()),
+    }
+}
+
+impl ConvertArgs {
+    fn options(&self) -> ConvertOptions {
+        ConvertOptions {
+            weights: self.weights.map(WeightType::from),
+            tensors: self.tensors.map(TensorType::from),
+            context: self.context,
+        }
     }
 }
 
@@ -302,29 +386,88 @@ fn predict(global: &Global, args: &PredictArgs) -> Result<()> {
             stdout.line(format!("{probability:.4}  {token:?}"))?;
         }
     }
+    if args.attention {
+        print_attention(global, &mut stdout, &model, &args.prompt)?;
+    }
     stdout.flush()
+}
+
+/// Tokens of a head that are shown, those with the largest weights.
+const LOOKED_AT: usize = 5;
+
+/// Layers and heads are counted from 1, as people do.
+fn print_attention(
+    global: &Global,
+    stdout: &mut Stdout,
+    model: &ModelFile,
+    prompt: &str,
+) -> Result<()> {
+    let (ids, heads) = attention_text(model, prompt.as_bytes())?;
+    let text = |id: u32| String::from_utf8_lossy(&model.tokenizer().decode(&[id])).into_owned();
+    for found in heads {
+        let (layer, head) = (found.layer + 1, found.head + 1);
+        let tokens = ids.iter().zip(&found.weights);
+        if global.json {
+            let token = |(id, weight): (&u32, &f32)| serde_json::json!({ "id": id, "token": text(*id), "weight": weight });
+            let tokens: Vec<_> = tokens.map(token).collect();
+            let line = serde_json::json!({ "layer": layer, "head": head, "attention": tokens });
+            stdout.json(&line)?;
+            continue;
+        }
+        let mut tokens: Vec<_> = tokens.collect();
+        tokens.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let shown = tokens.iter().take(LOOKED_AT);
+        let shown: Vec<_> = shown
+            .map(|(id, weight)| format!("{weight:.2} {:?}", text(**id)))
+            .collect();
+        stdout.line(format!("layer {layer}, head {head}:  {}", shown.join("  ")))?;
+    }
+    Ok(())
 }
 
 fn generate(global: &Global, args: &GenerateArgs) -> Result<()> {
     let model = ModelFile::open(&args.model.path)?;
-    let sampling = Sampling {
-        temperature: args.temperature,
-        top_k: args.top_k,
-        top_p: args.top_p,
-    };
-    let mut stdout = Stdout::new();
-    let (prompt, count) = (args.prompt.as_bytes(), args.max_tokens);
+    let options = args.options();
+    let (mut stdout, prompt) = (Stdout::new(), args.prompt.as_bytes());
     if global.json {
-        let text = generate_text(&model, prompt, count, &sampling, args.seed, |_| Ok(()))?;
+        let generated = generate_text(&model, prompt, &options, |_| Ok(()))?;
+        tell_speed(&generated);
+        let Generated { text, ids, .. } = generated;
         let text = String::from_utf8_lossy(&text);
-        stdout.json(&serde_json::json!({ "prompt": args.prompt, "text": text }))?;
+        let line = serde_json::json!({ "prompt": args.prompt, "text": text, "tokens": ids });
+        stdout.json(&line)?;
     } else {
         stdout.bytes(prompt)?;
-        generate_text(&model, prompt, count, &sampling, args.seed, |token| {
-            stdout.bytes(token)?;
+        let generated = generate_text(&model, prompt, &options, |text| {
+            stdout.bytes(text)?;
             stdout.flush()
         })?;
         stdout.line("")?;
+        tell_speed(&generated);
     }
     stdout.flush()
+}
+
+fn tell_speed(generated: &Generated) {
+    if !is_quiet() {
+        let (count, seconds) = (generated.ids.len(), generated.elapsed.as_secs_f64());
+        eprintln!("{count} tokens, {:.1} tokens/s", count as f64 / seconds);
+    }
+}
+
+impl GenerateArgs {
+    fn options(&self) -> GenerateOptions {
+        GenerateOptions {
+            max_tokens: self.max_tokens,
+            sampling: Sampling {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+            },
+            repetition_penalty: self.repetition_penalty,
+            stops: self.stop.clone(),
+            cache: self.cache.into(),
+            seed: self.seed,
+        }
+    }
 }
