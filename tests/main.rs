@@ -4,6 +4,7 @@ mod bad_input;
 mod data;
 mod fuzz_regressions;
 mod language_model;
+mod ngram;
 mod reproducible;
 mod support;
 mod synthetic;

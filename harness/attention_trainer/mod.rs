@@ -23,7 +23,7 @@ mod seed;
 mod tests;
 mod windows;
 
-pub use evaluate::bits_per_byte;
+pub use evaluate::{bits_per_byte, token_losses};
 use evaluate::{check_text, glance};
 pub use options::{Config, LmOptions, Optimizer, Output};
 

@@ -1,4 +1,6 @@
-//! `barelm lm`: train, evaluate, predict, generate, convert.
+//! `barelm lm`: train, ngram, evaluate, predict, generate, convert.
+
+mod ngram;
 
 use super::print::Stdout;
 use super::{Global, Input, open_corpus};
@@ -6,10 +8,11 @@ use crate::Result;
 use crate::attention_trainer::{Config, LmOptions, Optimizer, Output};
 use crate::embeddings::Embeddings;
 use crate::kernels::sample::Sampling;
-use crate::model_file::{ModelFile, evaluate_text, generate_text, hugging_face, predict_text};
+use crate::model_file::{generate_text, hugging_face, predict_text};
 use crate::pipeline::{LmJob, LmReport};
 use crate::tokenizer::Tokenizer;
 use clap::{Args, Subcommand, ValueEnum};
+use ngram::MixtureArgs;
 use std::path::PathBuf;
 use std::slice;
 
@@ -17,6 +20,8 @@ use std::slice;
 pub(super) enum LmCommand {
     /// Train an attention language model
     Train(TrainArgs),
+    /// Count an n-gram model: a baseline, and a partner for an attention model
+    Ngram(ngram::NgramArgs),
     /// Bits per byte of a text
     Evaluate(EvaluateArgs),
     /// The likeliest next tokens after a prompt
@@ -162,7 +167,7 @@ pub(super) struct TrainArgs {
 /// A model on disk.
 #[derive(Args)]
 struct Model {
-    /// The model directory, or its model.barelm
+    /// The model directory, or its model.barelm; to evaluate, an ngram.barelm, too
     #[arg(long = "model", short = 'm', value_name = "DIR")]
     path: PathBuf,
 }
@@ -172,6 +177,8 @@ pub(super) struct EvaluateArgs {
     #[command(flatten)]
     model: Model,
     #[command(flatten)]
+    mixture: MixtureArgs,
+    #[command(flatten)]
     input: Input,
 }
 
@@ -179,6 +186,8 @@ pub(super) struct EvaluateArgs {
 pub(super) struct PredictArgs {
     #[command(flatten)]
     model: Model,
+    #[command(flatten)]
+    mixture: MixtureArgs,
     /// The text before
     #[arg(long, short)]
     prompt: String,
@@ -191,6 +200,8 @@ pub(super) struct PredictArgs {
 pub(super) struct GenerateArgs {
     #[command(flatten)]
     model: Model,
+    #[command(flatten)]
+    mixture: MixtureArgs,
     /// The text before
     #[arg(long, short, default_value = "")]
     prompt: String,
@@ -227,6 +238,7 @@ pub(super) struct ConvertArgs {
 pub(super) fn run(global: &Global, command: LmCommand) -> Result<()> {
     match command {
         LmCommand::Train(args) => train(global, &args),
+        LmCommand::Ngram(args) => ngram::train(global, &args),
         LmCommand::Evaluate(args) => evaluate(global, &args),
         LmCommand::Predict(args) => predict(global, &args),
         LmCommand::Generate(args) => generate(global, &args),
@@ -302,20 +314,11 @@ fn print_report(stdout: &mut Stdout, report: &LmReport) -> Result<()> {
 }
 
 fn evaluate(global: &Global, args: &EvaluateArgs) -> Result<()> {
-    let model = ModelFile::open(&args.model.path)?;
-    let corpus = args.input.open()?;
-    let text: Vec<u8> = corpus
-        .documents()
-        .flat_map(|document| document.text)
-        .copied()
-        .collect();
-    let mut stdout = Stdout::new();
-    stdout.report(global, &evaluate_text(&model, &text, global.threads())?)?;
-    stdout.flush()
+    ngram::evaluate(global, &args.model.path, &args.mixture, &args.input.open()?)
 }
 
 fn predict(global: &Global, args: &PredictArgs) -> Result<()> {
-    let model = ModelFile::open(&args.model.path)?;
+    let model = args.mixture.open_mixed(global, &args.model.path)?;
     let mut stdout = Stdout::new();
     for guess in predict_text(&model, args.prompt.as_bytes(), args.top)? {
         let token = String::from_utf8_lossy(&guess.token);
@@ -332,7 +335,7 @@ fn predict(global: &Global, args: &PredictArgs) -> Result<()> {
 }
 
 fn generate(global: &Global, args: &GenerateArgs) -> Result<()> {
-    let model = ModelFile::open(&args.model.path)?;
+    let model = args.mixture.open_mixed(global, &args.model.path)?;
     let sampling = Sampling {
         temperature: args.temperature,
         top_k: args.top_k,

@@ -4,11 +4,13 @@
 //! mapped, and on a device, from flash.
 
 pub mod hugging_face;
+mod mixture;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
+pub use mixture::{DEFAULT_WEIGHT, EvaluatedMixture, Mixture, evaluate_ngram};
 pub use text::{Evaluated, Prediction, evaluate_text, generate_text, predict_text};
 
 use crate::attention_trainer::TrainedLm;
@@ -179,6 +181,7 @@ pub struct ModelFile {
     path: PathBuf,
     bytes: Mapping,
     tokenizer: Tokenizer,
+    mixture: Option<Mixture>,
 }
 
 impl ModelFile {
@@ -204,7 +207,13 @@ impl ModelFile {
             path,
             bytes,
             tokenizer,
+            mixture: None,
         })
+    }
+
+    /// Gives an n-gram model its share in what [`predict_text`] and [`generate_text`] answer.
+    pub fn mix_with(&mut self, mixture: Mixture) {
+        self.mixture = Some(mixture);
     }
 
     /// The model.

@@ -6,9 +6,8 @@ use crate::kernels::model::{ModelRef, Session};
 use crate::kernels::rng::Rng;
 use crate::kernels::sample::{Sampling, sample};
 use crate::kernels::softmax::softmax_in_place;
-use crate::progress;
 use crate::token_stream::TokenStream;
-use crate::{Error, Result};
+use crate::{Error, Result, parallel, progress};
 use serde::Serialize;
 
 /// A candidate for the next token.
@@ -36,6 +35,9 @@ pub fn predict_text(file: &ModelFile, prompt: &[u8], k: usize) -> Result<Vec<Pre
     model
         .predict(&ids, &mut probabilities, &mut workspace)
         .map_err(|e| Error::data(file.path(), e.to_string()))?;
+    if let Some(mixture) = &file.mixture {
+        mixture.mix_into(&ids, &mut probabilities);
+    }
     softmax_in_place(&mut probabilities);
     let mut order: Vec<u32> = (0..probabilities.len() as u32).collect();
     order.sort_by(|a, b| {
@@ -87,8 +89,9 @@ pub fn generate_text(
     let (mut logits, mut order) = (vec![0.0; vocab_size], vec![0; vocab_size]);
     let mut workspace = workspace(file, &model)?;
     let mut session = Session::new(model.network(), &mut workspace).map_err(|_| damaged())?;
-    for id in file.tokenizer().encode(prompt) {
-        session.push(id).map_err(|_| damaged())?;
+    let mut ids = file.tokenizer().encode(prompt);
+    for id in &ids {
+        session.push(*id).map_err(|_| damaged())?;
     }
     let specials = model.tokenizer().tables().specials;
     let mut rng = Rng::new(seed);
@@ -96,12 +99,16 @@ pub fn generate_text(
     for _ in 0..max_tokens {
         progress::check()?;
         session.logits(&mut logits).map_err(|_| damaged())?;
+        if let Some(mixture) = &file.mixture {
+            mixture.mix_into(&ids, &mut logits);
+        }
         for id in specials {
             logits[*id as usize] = f32::NEG_INFINITY;
         }
         let id = sample(&mut logits, &mut order, sampling, &mut rng)
             .map_err(|e| Error::Usage(e.to_string()))?;
         session.push(id).map_err(|_| damaged())?;
+        ids.push(id);
         let token = file.tokenizer().decode(&[id]);
         on_token(&token)?;
         text.extend(token);
@@ -129,10 +136,7 @@ pub fn evaluate_text(file: &ModelFile, text: &[u8], threads: usize) -> Result<Ev
     let (bytes, tokens) = (text.len() as u64, ids.len() as u64);
     let stream = TokenStream::from_ids(ids, file.tokenizer().vocab_size());
     let model = file.model()?;
-    let threads = match threads {
-        0 => crate::parallel::default_threads(),
-        n => n,
-    };
+    let threads = parallel::threads_or_all(threads);
     let bits_per_byte = bits_per_byte(model.network(), &stream, bytes, threads)?;
     Ok(Evaluated {
         bits_per_byte,
