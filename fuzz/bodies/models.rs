@@ -13,7 +13,11 @@ fn config(input: &mut Input<'_>) -> LlamaConfig {
         dim: input.byte() % 70,
         layers: input.byte() % 4,
         heads,
-        kv_heads: if input.byte() % 2 == 0 { heads } else { 1 },
+        kv_heads: if input.byte().is_multiple_of(2) {
+            heads
+        } else {
+            1
+        },
         head_width: input.byte() % 36,
         hidden: input.byte() % 70,
         context: input.byte() % 20,

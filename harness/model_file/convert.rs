@@ -32,8 +32,8 @@ pub struct ConvertOptions {
 
 /// A model as it was found.
 enum Source {
-    Ours(ModelFile),
-    Theirs(Loaded),
+    Ours(Box<ModelFile>),
+    Theirs(Box<Loaded>),
 }
 
 impl Source {
@@ -41,9 +41,9 @@ impl Source {
     fn open(from: &Path, context: Option<usize>) -> Result<Self> {
         let ours = from.is_file() || from.join(FILE_NAME).exists();
         if ours || !from.join(hugging_face::CONFIG).exists() {
-            Ok(Self::Ours(ModelFile::open(from)?))
+            Ok(Self::Ours(Box::new(ModelFile::open(from)?)))
         } else {
-            Ok(Self::Theirs(hugging_face::read(from, context)?))
+            Ok(Self::Theirs(Box::new(hugging_face::read(from, context)?)))
         }
     }
 

@@ -8,6 +8,7 @@ mod convert;
 pub mod gguf;
 pub mod hugging_face;
 pub mod int8;
+mod mixture;
 mod outlet;
 mod text;
 
@@ -16,6 +17,7 @@ mod tests;
 
 pub use attention::{HeadAttention, attention_text};
 pub use convert::{ConvertOptions, WeightType, convert};
+pub use mixture::{DEFAULT_WEIGHT, EvaluatedMixture, Mixture, evaluate_ngram};
 pub use text::{
     Evaluated, GenerateOptions, Generated, Prediction, evaluate_text, generate_text, predict_text,
 };
@@ -225,6 +227,7 @@ pub struct ModelFile {
     tokenizer: Tokenizer,
     /// What weights in eight bits stand for, made when it is first asked for.
     dequantized: OnceLock<Vec<f32>>,
+    mixture: Option<Mixture>,
 }
 
 impl ModelFile {
@@ -251,7 +254,13 @@ impl ModelFile {
             bytes,
             tokenizer,
             dequantized: OnceLock::new(),
+            mixture: None,
         })
+    }
+
+    /// Gives an n-gram model its share in what [`predict_text`] and [`generate_text`] answer.
+    pub fn mix_with(&mut self, mixture: Mixture) {
+        self.mixture = Some(mixture);
     }
 
     /// The model.

@@ -7,9 +7,8 @@ use crate::kernels::model::{CacheType, ModelRef, Session};
 use crate::kernels::rng::Rng;
 use crate::kernels::sample::{Sampling, penalize, sample};
 use crate::kernels::softmax::softmax_in_place;
-use crate::progress;
 use crate::token_stream::TokenStream;
-use crate::{Error, Result};
+use crate::{Error, Result, parallel, progress};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -38,6 +37,9 @@ pub fn predict_text(file: &ModelFile, prompt: &[u8], k: usize) -> Result<Vec<Pre
     model
         .predict(&ids, &mut probabilities, &mut workspace)
         .map_err(|e| Error::data(file.path(), e.to_string()))?;
+    if let Some(mixture) = &file.mixture {
+        mixture.mix_into(&ids, &mut probabilities);
+    }
     softmax_in_place(&mut probabilities);
     let mut order: Vec<u32> = (0..probabilities.len() as u32).collect();
     order.sort_by(|a, b| {
@@ -141,9 +143,10 @@ pub fn generate_text(
     let mut workspace = workspace(file, &model, options.cache)?;
     let session = Session::with_cache(model.parameters(), options.cache, &mut workspace);
     let mut session = session.map_err(|_| changed())?;
-    for id in file.tokenizer().encode(prompt) {
-        session.push(id).map_err(|_| changed())?;
-        seen[id as usize] = true;
+    let mut context = file.tokenizer().encode(prompt);
+    for id in &context {
+        session.push(*id).map_err(|_| changed())?;
+        seen[*id as usize] = true;
     }
     let mut rng = Rng::new(options.seed);
     let mut outlet = Outlet::new(&options.stops);
@@ -160,6 +163,9 @@ pub fn generate_text(
     for _ in 0..options.max_tokens {
         progress::check()?;
         session.logits(&mut logits).map_err(|_| changed())?;
+        if let Some(mixture) = &file.mixture {
+            mixture.mix_into(&context, &mut logits);
+        }
         for id in model.tokenizer().tables().specials {
             logits[*id as usize] = f32::NEG_INFINITY;
         }
@@ -169,6 +175,7 @@ pub fn generate_text(
         session.push(id).map_err(|_| changed())?;
         seen[id as usize] = true;
         ids.push(id);
+        context.push(id);
         let (part, stopped) = outlet.push(&file.tokenizer().decode(&[id]));
         send(part)?;
         if stopped {
@@ -206,10 +213,7 @@ pub fn evaluate_text(file: &ModelFile, text: &[u8], threads: usize) -> Result<Ev
     let (bytes, tokens) = (text.len() as u64, ids.len() as u64);
     let stream = TokenStream::from_ids(ids, file.tokenizer().vocab_size());
     let network = file.network()?;
-    let threads = match threads {
-        0 => crate::parallel::default_threads(),
-        n => n,
-    };
+    let threads = parallel::threads_or_all(threads);
     let bits_per_byte = bits_per_byte(network, &stream, bytes, threads)?;
     Ok(Evaluated {
         bits_per_byte,
