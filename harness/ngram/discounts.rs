@@ -8,17 +8,18 @@ pub(super) struct Discounts(pub(super) [f64; 3]);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sums {
     total: u64,
-    ones: usize,
-    twos: usize,
+    ones: u32,
+    twos: u32,
     /// Three and above.
-    others: usize,
+    others: u32,
 }
 
 impl Discounts {
     /// Chen and Goodman's estimate from how many counts are 1, 2, 3 and 4.
     ///
     /// Where a text is too small or too regular to estimate from, a count of `i` gives up `i / 2`:
-    /// with nothing given up, what was never seen would be impossible.
+    /// with nothing given up, what was never seen would be impossible, and with all of it, what was
+    /// seen would count for nothing.
     pub(super) fn estimate(counts: &[u32]) -> Self {
         let mut n = [0.0_f64; 4];
         for count in counts {
@@ -26,11 +27,11 @@ impl Discounts {
                 *slot += 1.0;
             }
         }
-        let y = n[0] / (n[0] + 2.0 * n[1]).max(1.0);
+        let y = n[0] / (n[0] + 2.0 * n[1]);
         let discount = |i: usize| {
             let count = i as f64 + 1.0;
             let estimate = count - (count + 1.0) * y * n[i + 1] / n[i];
-            if estimate > 0.0 && estimate.is_finite() {
+            if estimate > 0.0 && estimate < count {
                 estimate
             } else {
                 0.5 * count
@@ -59,19 +60,19 @@ impl Discounts {
     #[inline]
     pub(super) fn left(self, sums: Sums) -> f64 {
         let [one, two, more] = self.0;
-        one * sums.ones as f64 + two * sums.twos as f64 + more * sums.others as f64
+        one * f64::from(sums.ones) + two * f64::from(sums.twos) + more * f64::from(sums.others)
     }
 }
 
 impl Sums {
-    /// Of a list of counts.
+    /// Of a list of counts, which are fewer than 32 bits can count.
     #[inline]
     pub(super) fn of(counts: &[u32]) -> Self {
         Self {
             total: counts.iter().map(|count| u64::from(*count)).sum(),
-            ones: counts.iter().filter(|count| **count == 1).count(),
-            twos: counts.iter().filter(|count| **count == 2).count(),
-            others: counts.iter().filter(|count| **count > 2).count(),
+            ones: counts.iter().map(|count| u32::from(*count == 1)).sum(),
+            twos: counts.iter().map(|count| u32::from(*count == 2)).sum(),
+            others: counts.iter().map(|count| u32::from(*count > 2)).sum(),
         }
     }
 

@@ -23,6 +23,8 @@ use bytemuck::AnyBitPattern;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+/// Name of the file in a folder of results.
+const FILE_NAME: &str = "ngram.barelm";
 /// Kind of the file.
 const KIND: [u8; 8] = *b"ngram\0\0\0";
 const HEAD: [u8; 8] = *b"ngram\0\0\0";
@@ -102,12 +104,15 @@ impl NgramFile {
         writer.finish()
     }
 
-    /// Maps a file, at a cost that grows with the vocabulary alone.
+    /// Maps a file, or the `ngram.barelm` in a folder, at a cost that grows with the vocabulary alone.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Data`] for a damaged file, or one of another kind.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref().to_path_buf();
+        let path = match path.as_ref() {
+            folder if folder.is_dir() => folder.join(FILE_NAME),
+            file => file.to_path_buf(),
+        };
         let file = map_path(&path)?;
         let (vocab_size, discounts, levels) = structure(&file).map_err(Error::format(&path))?;
         let tokenizer = Tokenizer::load(&path)?;

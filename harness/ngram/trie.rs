@@ -8,6 +8,7 @@
 use super::discounts::{Discounts, Sums};
 use crate::token_stream::Ids;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// The arrays of one level, in memory, in a file, or as places in a file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +35,8 @@ pub struct NgramRef<'a> {
     levels: Vec<(LevelRef<'a>, Discounts)>,
     /// Sums of the longest list, which every probability needs.
     root: Sums,
+    /// Sums of the lists after one token, the next longest, each made when it is first needed.
+    after_one: Vec<OnceLock<Sums>>,
 }
 
 /// The successors of one context.
@@ -85,10 +88,12 @@ impl<'a> NgramRef<'a> {
             .first()
             .and_then(|(level, _)| level.successors_of(0))
             .map_or(Sums::default(), |(_, counts)| Sums::of(counts));
+        let after_one = levels.get(1).map_or(0, |(level, _)| level.tokens.len());
         Self {
             vocab_size,
             levels,
             root,
+            after_one: vec![OnceLock::new(); after_one],
         }
     }
 
@@ -146,8 +151,9 @@ impl<'a> NgramRef<'a> {
         let mut context = 0;
         for (depth, (level, discounts)) in self.levels.iter().enumerate() {
             if let Some((range, counts)) = level.successors_of(context) {
-                let sums = match depth {
-                    0 => self.root,
+                let sums = match (depth, self.after_one.get(context)) {
+                    (0, _) => self.root,
+                    (1, Some(known)) => *known.get_or_init(|| Sums::of(counts)),
                     _ => Sums::of(counts),
                 };
                 let (level, discounts) = (*level, *discounts);

@@ -67,6 +67,6 @@ fn estimate(contexts: &HashMap<Vec<u32>, HashMap<u32, u32>>) -> [f64; 3] {
         3.0 - 4.0 * y * n[3] / n[2],
     ];
     let halves = [0.5, 1.0, 1.5];
-    let usable = |i: usize| estimates[i].is_finite() && estimates[i] > 0.0;
+    let usable = |i: usize| estimates[i] > 0.0 && estimates[i] < 2.0 * halves[i];
     [0, 1, 2].map(|i| if usable(i) { estimates[i] } else { halves[i] })
 }
