@@ -3,11 +3,10 @@
 //! ```text
 //! FLOPs a token = 6 (parameters of matrices) + 6 L T d
 //! ```
-//! A multiply-add is two operations; each matrix is used once on the way forward and twice on the
-//! way back. Over T tokens attention sees T/2 on average: L layers of width d take 2 (T/2) d for the
-//! scores and as many for the values, times two operations a multiply-add halved by that mean, and
-//! again twice as much on the way back. Tables that are looked up cost nothing; a tree counts as the
-//! mean length of a path, by the counts of the tokens.
+//! A multiply-add is two operations; a matrix is used once on the way forward and twice on the way
+//! back. A token looks at T/2 others on average, so a layer of width d takes 2 (T/2) d operations for
+//! the scores and as many for the values, and twice as much on the way back. Tables that are looked
+//! up cost nothing; a tree counts as the mean length of a path, by the counts of the tokens.
 //!
 //! Source: J. Kaplan et al., Scaling Laws for Neural Language Models, 2020, section 2.1.
 
