@@ -136,7 +136,7 @@ impl LmOptions {
             config: Config::Llama,
             bias: false,
             output: Output::Tied,
-            batch_tokens: 4096,
+            optimizer: Optimizer::Muon,
             learning_rate: 3e-3,
             init_scale: 0.02,
             ..Self::default()

@@ -67,7 +67,7 @@ pub(in crate::cli) struct TrainArgs {
     /// Peak learning rate [default: 0.03; llama: 0.003]
     #[arg(long, value_name = "X")]
     learning_rate: Option<f32>,
-    /// What updates the matrices of the blocks (llama)
+    /// What updates the matrices of the blocks [default: muon for llama]
     #[arg(long, value_enum)]
     optimizer: Option<OptimizerArg>,
     /// Peak learning rate of Muon
@@ -76,9 +76,9 @@ pub(in crate::cli) struct TrainArgs {
     /// Weight decay
     #[arg(long, value_name = "X", default_value_t = LmOptions::default().weight_decay)]
     weight_decay: f32,
-    /// Tokens a step [default: 2048; llama: 4096, of which some 512 are held at a time on each core]
-    #[arg(long, value_name = "N")]
-    batch_tokens: Option<usize>,
+    /// Tokens a step, of which llama holds some 512 at a time on each core
+    #[arg(long, value_name = "N", default_value_t = LmOptions::default().batch_tokens)]
+    batch_tokens: usize,
     /// Held-out text, whose best evaluation says which model is kept [default: the last tenth of the
     /// corpus]
     #[arg(long, value_name = "FILE")]
@@ -120,7 +120,7 @@ impl TrainArgs {
             output: self.output.map_or(defaults.output, Output::from),
             steps: self.steps,
             minutes: self.minutes,
-            batch_tokens: self.batch_tokens.unwrap_or(defaults.batch_tokens),
+            batch_tokens: self.batch_tokens,
             learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
             optimizer: self.optimizer.map_or(defaults.optimizer, Optimizer::from),
             muon_rate: self.muon_rate,
