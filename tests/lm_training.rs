@@ -140,7 +140,8 @@ fn a_log_a_sample_and_progress_say_how_training_goes() {
         assert!(output.status.success());
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let samples = |stderr: &str| stderr.lines().filter(|line| line.contains(" | ")).count();
+    let is_sample = |line: &&str| line.starts_with("step ") && line.contains(" |");
+    let samples = |stderr: &str| stderr.lines().filter(is_sample).count();
     let stderr = loud(&[]);
     assert!(stderr.contains("% of peak"), "{stderr}");
     assert_eq!(

@@ -5,6 +5,7 @@ mod data;
 mod fuzz_regressions;
 mod language_model;
 mod lm_training;
+mod ngram;
 mod reproducible;
 mod support;
 mod synthetic;

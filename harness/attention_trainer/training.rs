@@ -95,7 +95,7 @@ impl<'a> Training<'a> {
             _ => None,
         };
         let parameters = Parameters::new(vocab_size, tree, self.vectors, &options);
-        Run::new(self, parameters, options)?.to_the_end()
+        Run::new(self, parameters, options)?.run_to_end()
     }
 }
 

@@ -9,7 +9,7 @@ use crate::embeddings::Embeddings;
 use crate::kernels::bpe::Pattern;
 use crate::kernels::model::Network;
 use crate::model_file::{self, Origin, save_model};
-use crate::ngram::BigramModel;
+use crate::ngram::NgramModel;
 use crate::output::OutputFile;
 use crate::tokenizer::{HarnessPattern, Tokenizer};
 use crate::{Error, Result};
@@ -137,7 +137,11 @@ impl LmJob {
             &folder.path().join("valid.tokens"),
             threads,
         )?;
-        let bigram = BigramModel::train(&train)?.bits_per_byte(&valid, valid.text_bytes())?;
+        let bigram = NgramModel::train(&train, 2, threads)?.bits_per_byte(
+            &valid,
+            valid.text_bytes(),
+            threads,
+        )?;
         let vectors = self.vectors.as_ref().map(|vectors| &vectors.data[..]);
         let counts = train.counts();
         let sampler = Sampler::new(tokenizer, &valid);

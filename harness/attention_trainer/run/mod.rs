@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
     }
 
     /// Trains; whoever interrupts it finds a checkpoint, if there is a place for one.
-    pub(super) fn to_the_end(mut self) -> Result<TrainedLm> {
+    pub(super) fn run_to_end(mut self) -> Result<TrainedLm> {
         let outcome = self.take_steps().and_then(|()| self.measure());
         if let (Err(Error::Interrupted), Some(checkpoints)) = (&outcome, &self.training.checkpoints)
         {
