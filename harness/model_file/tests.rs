@@ -240,7 +240,8 @@ fn stop_texts_penalties_and_half_a_cache_change_what_is_generated() {
             Ok(())
         });
         assert_eq!(text.unwrap().text, streamed);
-        String::from_utf8(streamed).unwrap()
+        // Bytes that a penalty brings up may be no characters.
+        String::from_utf8_lossy(&streamed).into_owned()
     };
     let plain = generate(&greedy);
     // The middle of the text ends it; a token is a byte, so this spans tokens.
