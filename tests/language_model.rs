@@ -160,6 +160,8 @@ fn a_llama_in_eight_bits_evaluates_generates_and_shows_its_attention() {
         "llama",
         "--layers",
         "1",
+        "--batch-tokens",
+        "2048",
         "--learning-rate",
         "0.02",
     ];

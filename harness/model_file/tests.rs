@@ -240,6 +240,7 @@ fn stop_texts_penalties_and_half_a_cache_change_what_is_generated() {
             Ok(())
         });
         assert_eq!(text.unwrap().text, streamed);
+        // Bytes that a penalty brings up may be no characters.
         String::from_utf8_lossy(&streamed).into_owned()
     };
     let plain = generate(&greedy);
