@@ -50,6 +50,7 @@ pub mod cbow;
 pub mod error;
 pub mod exp;
 pub mod format;
+mod heap;
 pub mod huffman;
 pub mod mat;
 pub mod matmul;

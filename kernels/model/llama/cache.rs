@@ -161,16 +161,20 @@ impl<'a> Cache<'a> {
             .map(|cache| cache.get_mut(l * size..).unwrap_or_default());
         for (cache, new) in [(&mut *cached_keys, keys), (&mut *cached_values, values)] {
             let mut rows = MatMut::new(take(cache, size)?, config.context, config.key_width())?;
-            let row = rows.row_mut(self.position % config.context);
+            let row = rows.row_mut(self.position.checked_rem(config.context).unwrap_or(0));
             for (to, from) in row.iter_mut().zip(new) {
                 *to = *from;
             }
         }
         let (width, used) = (config.head_width, config.context.min(self.position + 1));
-        let group = config.heads / config.kv_heads;
+        let group = config
+            .heads
+            .checked_div(config.kv_heads)
+            .unwrap_or(1)
+            .max(1);
         let heads = queries
-            .chunks_exact(width)
-            .zip(step.heads.chunks_exact_mut(width));
+            .chunks_exact(width.max(1))
+            .zip(step.heads.chunks_exact_mut(width.max(1)));
         for (head, (query, out)) in heads.enumerate() {
             let [k, v] = [&*cached_keys, &*cached_values].map(|cache| {
                 let rows = MatRef::with_stride(cache, used, config.key_width(), config.key_width());
