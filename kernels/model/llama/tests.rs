@@ -270,3 +270,14 @@ fn buffers_weights_and_trees_that_do_not_fit_are_errors() {
     let len = with_tree.checked_len().unwrap();
     assert!(LlamaRef::new(with_tree, &vec![0.0; len], None).is_err());
 }
+
+#[test]
+fn the_workspace_of_a_session_is_known_at_compile_time() {
+    let config = CONFIG;
+    let weights = weights(&config);
+    let model = LlamaRef::new(config, &weights, None).unwrap();
+    assert_eq!(
+        config.session_workspace_len(),
+        model.session_workspace_len()
+    );
+}
