@@ -56,7 +56,7 @@ fn go_on(memory: &mut Memory) -> Option<()> {
         words,
     } = memory;
     let model = ModelRef::new_checked(FILE.bytes(), words).ok()?;
-    let mut session = Session::new(model.network(), workspace).ok()?;
+    let mut session = Session::new(model.parameters(), workspace).ok()?;
     let (ids, scratch) = words.split_at_mut_checked(encode_workspace_len(64))?;
     let count = model.tokenizer().encode_into(PROMPT, ids, scratch).ok()?;
     for id in ids.get(..count)? {

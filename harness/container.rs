@@ -92,7 +92,19 @@ impl ContainerWriter {
     ///
     /// # Errors
     /// [`crate::Error::Io`].
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(self) -> Result<()> {
+        self.close()?.commit()
+    }
+
+    /// [`ContainerWriter::finish`] of a file that says how far work came that was interrupted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`].
+    pub(crate) fn finish_interrupted(self) -> Result<()> {
+        self.close()?.commit_interrupted()
+    }
+
+    fn close(mut self) -> Result<OutputFile> {
         self.end();
         assert_eq!(
             self.table.len(),
@@ -109,7 +121,7 @@ impl ContainerWriter {
         header.extend(xxh64(&covered, 0).to_le_bytes());
         header.extend(covered);
         self.file.write_at(0, &header)?;
-        self.file.commit()
+        Ok(self.file)
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod attention_trainer;
 pub mod bpe_trainer;
 pub mod cbow_trainer;
+pub mod checkpoints;
 pub mod cli;
 pub mod container;
 pub mod corpus;

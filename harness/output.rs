@@ -138,6 +138,16 @@ impl OutputFile {
     /// made from half of its input.
     pub fn commit(self) -> Result<()> {
         crate::progress::check()?;
+        self.commit_interrupted()
+    }
+
+    /// [`OutputFile::commit`] of a file that is whole although the work was interrupted: one that
+    /// says how far it came.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or what a shrunken corpus is reported as.
+    pub(crate) fn commit_interrupted(self) -> Result<()> {
+        crate::progress::check_input()?;
         let path = self.path;
         let written = self
             .file

@@ -13,6 +13,14 @@ pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// `threads`, or one a core if it is 0.
+pub fn threads_or_all(threads: usize) -> usize {
+    match threads {
+        0 => default_threads(),
+        n => n,
+    }
+}
+
 /// `f(item)` for every item, on up to `threads` threads; results in the order of the items.
 pub fn map<T: Send, R: Send>(threads: usize, items: Vec<T>, f: impl Fn(T) -> R + Sync) -> Vec<R> {
     let threads = threads.clamp(1, items.len().max(1));

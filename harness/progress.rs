@@ -47,6 +47,14 @@ pub fn check() -> Result<()> {
     if INTERRUPTED.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);
     }
+    check_input()
+}
+
+/// Fails if input was lost: nothing may be kept of what was made from it.
+///
+/// # Errors
+/// [`Error::Data`] when a mapped corpus shrank.
+pub(crate) fn check_input() -> Result<()> {
     if MAP_SHRANK.load(Ordering::Relaxed) {
         let message = "the file shrank while it was being read; let its writer finish, then rerun";
         return Err(Error::data("mapped input", message));
@@ -106,6 +114,14 @@ impl Progress {
         Ok(())
     }
 
+    /// Prints a line of its own above the figures.
+    pub fn line(&self, line: &str) {
+        if !is_quiet() {
+            // A closed stderr is no reason to stop.
+            let _ = writeln!(std::io::stderr().lock(), "{}{line}", clear());
+        }
+    }
+
     /// Words to show behind the figures from now on (a loss, for instance).
     pub fn note(&self, note: impl Into<String>) {
         if let Ok(mut slot) = self.note.lock() {
@@ -154,10 +170,14 @@ impl Progress {
             line += &format!(", {note}");
         }
         let mut stderr = std::io::stderr().lock();
-        let clear = if is_terminal() { "\r\x1b[2K" } else { "" };
         // A closed stderr is no reason to stop.
-        let _ = write!(stderr, "{clear}{line}{}", if bar { "" } else { "\n" });
+        let _ = write!(stderr, "{}{line}{}", clear(), if bar { "" } else { "\n" });
     }
+}
+
+/// What takes an unfinished line away.
+fn clear() -> &'static str {
+    if is_terminal() { "\r\x1b[2K" } else { "" }
 }
 
 fn is_terminal() -> bool {
@@ -176,7 +196,7 @@ pub fn human(x: f64) -> String {
 }
 
 /// Seconds as `1h02m`, `3m05s` or `12s`.
-fn clock(seconds: f64) -> String {
+pub(crate) fn clock(seconds: f64) -> String {
     let s = Duration::from_secs_f64(seconds.clamp(0.0, 1e8)).as_secs();
     match s {
         3600.. => format!("{}h{:02}m", s / 3600, s / 60 % 60),

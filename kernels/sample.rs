@@ -37,7 +37,8 @@ impl Default for Sampling {
 pub enum SampleError {
     /// Every logit is NaN or minus infinity, or there is none.
     NoCandidate,
-    /// The temperature is not a number from 0 on, or `top_p` not one in `0 ..= 1`.
+    /// The temperature is not a number from 0 on, `top_p` not one in `0 ..= 1`, or a penalty not
+    /// one above 0.
     BadSampling,
     /// `order` is shorter than the logits.
     Buffer(BufferTooSmall),
@@ -47,7 +48,9 @@ impl fmt::Display for SampleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCandidate => f.write_str("no logit is a number above minus infinity"),
-            Self::BadSampling => f.write_str("temperature must be >= 0, top-p within 0 and 1"),
+            Self::BadSampling => {
+                f.write_str("temperature must be >= 0, top-p within 0 and 1, the penalty above 0")
+            }
             Self::Buffer(e) => e.fmt(f),
         }
     }
@@ -102,6 +105,40 @@ pub fn sample(
     let kept = cut.likeliest(weights, order);
     let weigh = |i: &u32| (*i, weight(weights, *i));
     Ok(draw(kept.iter().rev().map(weigh), rng).unwrap_or(best))
+}
+
+/// Makes tokens that were seen less likely, before [`sample`]: a positive logit is divided by
+/// `penalty`, a negative one multiplied with it. 1 changes nothing, below 1 makes them likelier.
+///
+/// `seen` holds a flag a token. Source: N. Keskar et al., "CTRL", 2019.
+///
+/// # Errors
+/// [`SampleError::BadSampling`] unless the penalty is a number above 0; [`SampleError::Buffer`] when
+/// `seen` is shorter than the logits.
+///
+/// # Example
+/// ```
+/// let mut logits = [1.0, -1.0, 3.0];
+/// barelm_kernels::sample::penalize(&mut logits, &[true, true, false], 2.0)?;
+/// assert_eq!(logits, [0.5, -2.0, 3.0]);
+/// # Ok::<(), barelm_kernels::sample::SampleError>(())
+/// ```
+pub fn penalize(logits: &mut [f32], seen: &[bool], penalty: f32) -> Result<(), SampleError> {
+    if !(penalty > 0.0 && penalty.is_finite()) {
+        return Err(SampleError::BadSampling);
+    }
+    let needed = logits.len();
+    let seen = seen.get(..needed).ok_or(BufferTooSmall { needed })?;
+    if penalty == 1.0 {
+        return Ok(());
+    }
+    for (logit, _) in logits.iter_mut().zip(seen).filter(|(_, seen)| **seen) {
+        *logit = match *logit > 0.0 {
+            true => *logit / penalty,
+            false => *logit * penalty,
+        };
+    }
+    Ok(())
 }
 
 /// Index and value of the largest logit above minus infinity, the first of equals.
@@ -337,6 +374,21 @@ mod tests {
         }
         let short = Err(SampleError::Buffer(BufferTooSmall { needed: 4 }));
         assert_eq!(draw(&[1.0; 4], plain), short);
+    }
+
+    #[test]
+    fn a_penalty_lowers_what_was_seen_and_keeps_what_cannot_be_drawn() {
+        let (inf, seen) = (f32::INFINITY, [true, true, false, true, true]);
+        let mut logits = [2.0, -3.0, 2.0, -inf, f32::NAN];
+        penalize(&mut logits, &seen, 4.0).unwrap();
+        assert_eq!(logits[..4], [0.5, -12.0, 2.0, -inf]);
+        assert!(logits[4].is_nan());
+        for penalty in [0.0, -1.0, f32::NAN, inf] {
+            let bad = penalize(&mut logits, &seen, penalty);
+            assert_eq!(bad, Err(SampleError::BadSampling));
+        }
+        let short = Err(SampleError::Buffer(BufferTooSmall { needed: 5 }));
+        assert_eq!(penalize(&mut logits, &seen[1..], 2.0), short);
     }
 
     #[test]

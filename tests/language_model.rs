@@ -153,6 +153,89 @@ fn generation_repeats_with_its_seed_and_is_greedy_at_temperature_zero() {
 }
 
 #[test]
+fn a_llama_in_eight_bits_evaluates_generates_and_shows_its_attention() {
+    let place = Workplace::new();
+    let extra = [
+        "--config",
+        "llama",
+        "--layers",
+        "1",
+        "--learning-rate",
+        "0.02",
+    ];
+    let (model, report) = trained(&place, &extra);
+    let [int8, gguf] = ["int8", "model.gguf"].map(|name| place.arg(name));
+    let convert = ["lm", "convert", "-m", &model, "-o"];
+    succeed(&[&convert[..], &[&int8, "--weights", "int8"]].concat());
+    succeed(&[&convert[..], &[&gguf, "--type", "q8_0"]].concat());
+    let size = |path: &str| std::fs::metadata(place.path("").join(path)).unwrap().len();
+    let [small, large] = [&int8, &model].map(|dir| size(&format!("{dir}/model.barelm")));
+    assert!(small < large && size(&gguf) > 10_000, "{small} {large}");
+    let text = std::fs::read(place.path("stories.txt")).unwrap();
+    let tail = place.write("tail", &text[text.len() - text.len() / 10..]);
+    let out = succeed(&["lm", "evaluate", "--json", "-m", &int8, &tail]);
+    let evaluated: Value = serde_json::from_slice(&out).unwrap();
+    let [int8_bits, bits] = [&evaluated, &report].map(|v| v["bits_per_byte"].as_f64().unwrap());
+    assert!((int8_bits / bits - 1.0).abs() < 0.03, "{int8_bits} {bits}");
+    let generate = ["lm", "generate", "--json", "-m", &int8, "-p", "One day"];
+    let more = [
+        "--cache",
+        "f16",
+        "--repetition-penalty",
+        "1.3",
+        "--stop",
+        ".",
+    ];
+    let out = succeed(&[&generate[..], &more].concat());
+    let generated: Value = serde_json::from_slice(&out).unwrap();
+    assert!(
+        !generated["text"].as_str().unwrap().contains('.'),
+        "{generated}"
+    );
+    for absurd in [["--repetition-penalty", "0"], ["--stop", ""]] {
+        let code = run(&[&generate[..], &absurd].concat()).status.code();
+        assert_eq!(code, Some(2), "{absurd:?}");
+    }
+    let predict = [
+        "lm", "predict", "--json", "-m", &int8, "-p", "One day", "-k", "1",
+    ];
+    let out = succeed(&[&predict[..], &["--attention"]].concat());
+    let lines: Vec<Value> = String::from_utf8(out)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 1 + 4);
+    for (i, line) in lines[1..].iter().enumerate() {
+        assert_eq!(
+            (&line["layer"], &line["head"]),
+            (&Value::from(1), &Value::from(i + 1))
+        );
+        let weights = line["attention"].as_array().unwrap().iter();
+        let sum: f64 = weights.map(|token| token["weight"].as_f64().unwrap()).sum();
+        assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+    }
+    // Nothing is written for a type that does not belong to the output, or from a damaged file.
+    for (name, option) in [("x", ["--type", "f16"]), ("x.gguf", ["--weights", "int8"])] {
+        let out = place.arg(name);
+        let code = run(&[&convert[..], &[&out], &option].concat())
+            .status
+            .code();
+        assert_eq!((code, place.path(name).exists()), (Some(2), false));
+    }
+    let path = place.path("int8/model.barelm");
+    let whole = std::fs::read(&path).unwrap();
+    for len in [whole.len() / 2, whole.len() - 1, 70] {
+        std::fs::write(&path, &whole[..len]).unwrap();
+        assert_eq!(run(&generate).status.code(), Some(3));
+        let back = place.arg("y.gguf");
+        let args = ["lm", "convert", "-m", &int8, "-o", &back];
+        assert_eq!(run(&args).status.code(), Some(3));
+        assert!(!place.path("y.gguf").exists());
+    }
+}
+
+#[test]
 fn steps_repeat_what_a_time_limit_reached() {
     let place = Workplace::new();
     let text = place.stories("200K");

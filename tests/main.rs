@@ -4,6 +4,8 @@ mod bad_input;
 mod data;
 mod fuzz_regressions;
 mod language_model;
+mod lm_training;
+mod ngram;
 mod reproducible;
 mod support;
 mod synthetic;

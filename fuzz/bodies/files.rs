@@ -69,7 +69,11 @@ pub fn mapped_files(bytes: &[u8]) {
     }
     let needed = ModelRef::check_workspace_len(aligned).unwrap_or(0);
     let mut workspace = vec![0; needed.min(1 << 20)];
-    let _ = ModelRef::new_checked(aligned, &mut workspace);
+    if let Ok(model) = ModelRef::new_checked(aligned, &mut workspace) {
+        let mut floats = vec![0.0; model.session_workspace_len().min(1 << 20)];
+        let mut logits = vec![0.0; model.config().vocab_size];
+        let _ = model.predict(&[0], &mut logits, &mut floats);
+    }
     with_file("train.tokens", bytes, |path| {
         if let Ok(stream) = TokenStream::open(path) {
             let counted: u64 = stream.counts().iter().sum();

@@ -3,6 +3,7 @@
 
 mod encoding;
 mod files;
+mod models;
 mod naive;
 mod pretokens;
 mod streams;
@@ -12,7 +13,7 @@ mod training;
 pub type Body = fn(&[u8]);
 
 /// A body by the name of its target.
-pub const BODIES: [(&str, Body); 11] = [
+pub const BODIES: [(&str, Body); 12] = [
     ("tokenizer_round_trip", encoding::round_trip),
     ("encoder_against_naive", encoding::against_naive),
     ("kernel_against_harness", encoding::kernel_against_harness),
@@ -24,6 +25,7 @@ pub const BODIES: [(&str, Body); 11] = [
     ("flat_tables", files::flat_tables),
     ("mapped_files", files::mapped_files),
     ("vector_files", files::vector_files),
+    ("sessions", models::sessions),
 ];
 
 /// Runs the body of a target.

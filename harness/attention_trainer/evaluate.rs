@@ -61,13 +61,42 @@ pub(super) fn glance(
 /// Bits for the first `tokens` tokens of a stream.
 fn bits(model: Network<'_>, stream: &TokenStream, tokens: usize, threads: usize) -> Result<f64> {
     let mut nats = (model.vocab_size() as f64).ln();
+    for_each_batch(model, stream, tokens, threads, |windows| {
+        let sum = |losses: &Vec<f32>| losses.iter().map(|loss| f64::from(*loss)).sum::<f64>();
+        nats += windows.iter().map(sum).sum::<f64>();
+    })?;
+    Ok(nats / std::f64::consts::LN_2)
+}
+
+/// The loss of each token of a stream in nats, by the same protocol; the first is `ln V`.
+///
+/// # Errors
+/// [`Error::Usage`] when the stream's vocabulary is not the model's;
+/// [`Error::Interrupted`](crate::Error::Interrupted) and its like.
+pub fn token_losses(model: Network<'_>, stream: &TokenStream, threads: usize) -> Result<Vec<f32>> {
+    check_text(model.vocab_size(), stream, 1)?;
+    let mut losses = vec![(model.vocab_size() as f32).ln()];
+    for_each_batch(model, stream, stream.len(), threads, |windows| {
+        losses.extend(windows.concat());
+    })?;
+    Ok(losses)
+}
+
+/// Calls `f` with the losses of some windows at a time, in the order of the text.
+fn for_each_batch(
+    model: Network<'_>,
+    stream: &TokenStream,
+    tokens: usize,
+    threads: usize,
+    mut f: impl FnMut(Vec<Vec<f32>>),
+) -> Result<()> {
     let windows: Vec<Window> = windows(tokens, model.context()).collect();
     for batch in windows.chunks(BATCH) {
         progress::check()?;
-        let sums = parallel::map(threads, batch.to_vec(), |w| window_nats(model, stream, w));
-        nats += sums.iter().sum::<f64>();
+        let losses = |window| window_losses(model, stream, window);
+        f(parallel::map(threads, batch.to_vec(), losses));
     }
-    Ok(nats / std::f64::consts::LN_2)
+    Ok(())
 }
 
 /// Tokens `start .. start + len` are read, and each predicts the one after it; the first `skip`
@@ -92,12 +121,11 @@ fn windows(tokens: usize, context: usize) -> impl Iterator<Item = Window> {
     })
 }
 
-fn window_nats(model: Network<'_>, stream: &TokenStream, window: Window) -> f64 {
+fn window_losses(model: Network<'_>, stream: &TokenStream, window: Window) -> Vec<f32> {
     let Window { start, len, skip } = window;
     let mut ids = vec![0; len + 1];
     stream.read(start, &mut ids);
-    let scored = losses_of(model, &ids[..len], &ids[1..], skip);
-    scored.iter().map(|loss| f64::from(*loss)).sum()
+    losses_of(model, &ids[..len], &ids[1..], skip)
 }
 
 /// The losses of `targets`, which follow the tokens of one window, from row `skip` on.

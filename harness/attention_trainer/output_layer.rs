@@ -1,6 +1,6 @@
 //! Losses of the output layer, and their gradients: softmax over a table, or a Huffman tree.
 
-use super::columns::{rows_of, rows_of_mut};
+use super::columns::{Columns, rows_of_mut};
 use crate::kernels::blas1::{axpy, dot};
 use crate::kernels::huffman::HuffmanRef;
 use crate::kernels::mat::{MatMut, MatRef};
@@ -8,15 +8,32 @@ use crate::kernels::matmul::{Accum, matmul, matmul_nt, matmul_tn, matmul_workspa
 use crate::kernels::model::OutputRef;
 use crate::kernels::sigmoid::{SigmoidMethod, sigmoid_in_place, softplus_in_place};
 use crate::kernels::softmax::{cross_entropy, cross_entropy_in_place};
+use std::ops::Range;
 
 /// Rows of logits that exist at a time when only losses are wanted.
 const LOSS_ROWS: usize = 128;
 
+/// Elements from one row of logits to the next: no power of two, which would let the rows of a tile
+/// take each other's places in the caches.
+fn logits_stride(vocab_size: usize) -> usize {
+    vocab_size + 16
+}
+
+fn logits_columns(rows: usize, vocab_size: usize, tokens: Range<usize>) -> Columns {
+    Columns {
+        row: 0,
+        rows,
+        stride: logits_stride(vocab_size),
+        column: tokens.start,
+        width: tokens.len(),
+    }
+}
+
 /// What the output layer of one shard keeps for the gradient of its parameters.
 #[derive(Debug)]
 pub(super) struct OutputGradient {
-    /// Softmax: the gradient of every logit, `rows x V`.
-    pub(super) logits: Vec<f32>,
+    /// Softmax: the gradient of every logit, `rows x V`, at [`logits_stride`].
+    logits: Vec<f32>,
     /// Tree: the gradient of the score of each node on the rows' paths, one after another.
     pub(super) scores: Vec<f32>,
     scratch: Vec<f32>,
@@ -33,7 +50,10 @@ impl OutputGradient {
                     matmul_workspace_len(rows, d, vocab_size),
                     matmul_workspace_len(vocab_size, d, rows),
                 ];
-                (rows * vocab_size, shapes.into_iter().fold(0, usize::max))
+                (
+                    rows * logits_stride(vocab_size),
+                    shapes.into_iter().fold(0, usize::max),
+                )
             }
             OutputRef::Tree { .. } => (0, 0),
         };
@@ -82,7 +102,8 @@ impl OutputGradient {
         dh: &mut [f32],
     ) {
         let (rows, vocab_size) = (h.rows(), u.rows());
-        let mut logits = rows_of_mut(&mut self.logits, rows, vocab_size);
+        let all = logits_columns(rows, vocab_size, 0..vocab_size);
+        let mut logits = all.of_mut(&mut self.logits);
         let dh = rows_of_mut(dh, rows, h.cols());
         let scratch = &mut self.scratch;
         matmul_nt(logits.reborrow(), h, u, Accum::Replace, scratch).expect("shapes fit");
@@ -92,6 +113,16 @@ impl OutputGradient {
 }
 
 impl OutputGradient {
+    /// The gradient of some tokens' logits in the first rows.
+    pub(super) fn logits(
+        &self,
+        rows: usize,
+        vocab_size: usize,
+        tokens: Range<usize>,
+    ) -> MatRef<'_> {
+        logits_columns(rows, vocab_size, tokens).of(&self.logits)
+    }
+
     /// Adds the gradient of the output layer's own parameters, which
     /// [`OutputGradient::forward_backward`] of the same rows left behind, to `gradient`.
     pub(super) fn add_parameters(
@@ -104,7 +135,8 @@ impl OutputGradient {
         let d = h.cols();
         match output {
             OutputRef::Table(u) => {
-                let logits = rows_of(&self.logits, h.rows(), u.rows());
+                let all = logits_columns(h.rows(), u.rows(), 0..u.rows());
+                let logits = all.of(&self.logits);
                 let gradient = rows_of_mut(gradient, u.rows(), d);
                 matmul_tn(gradient, logits, h, Accum::Add, &mut self.scratch).expect("shapes fit");
             }

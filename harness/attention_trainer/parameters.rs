@@ -2,7 +2,8 @@
 //!
 //! One vector, because the optimiser, the norm and a file treat all parameters alike.
 
-use super::{Config, LmOptions, Output, llama, seed};
+use super::optimiser::{Part, Rule};
+use super::{Config, LmOptions, Optimizer, Output, llama, seed};
 use crate::cbow_trainer::HuffmanTree;
 use crate::kernels::model::{LlamaConfig, LlamaRef, Network};
 use crate::kernels::rng::Rng;
@@ -64,17 +65,18 @@ impl Parameters {
         }
     }
 
-    /// Lengths of the parts of the vector, and whether weight decay pulls at them.
-    pub(super) fn parts(&self) -> Vec<(usize, bool)> {
+    /// The parts of the vector, and how the optimiser updates each.
+    pub(super) fn parts(&self, optimizer: Optimizer) -> Vec<Part> {
         match &self.layout {
             Layout::Seed(layout) => layout
                 .tables()
-                .map(|(table, len)| (len, table != seed::Table::Bias))
+                .map(|(table, len)| {
+                    let decays = table != seed::Table::Bias;
+                    let rule = Rule::AdamW { decays };
+                    Part { len, rule }
+                })
                 .collect(),
-            Layout::Llama(config) => config
-                .tensors()
-                .map(|tensor| (config.range(tensor).len(), !llama::is_norm(tensor)))
-                .collect(),
+            Layout::Llama(config) => llama::parts(config, optimizer),
         }
     }
 }

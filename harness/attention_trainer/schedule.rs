@@ -7,7 +7,7 @@
 //! the step reached as 30 % of its steps, and then runs exactly that many. Told that number with
 //! `--steps`, another run computes the same rates, and so the same bits.
 
-use std::time::{Duration, Instant};
+use serde::{Deserialize, Serialize};
 
 /// Steps until the learning rate is at its peak.
 const WARM_UP: u64 = 50;
@@ -15,37 +15,58 @@ const WARM_UP: u64 = 50;
 const FLAT_TENTHS: u64 = 3;
 /// Share of the peak rate that the last step has.
 const LAST: f64 = 0.02;
+/// Evaluations of a run, if each part of it had as many as its end.
+const EVALUATIONS: u64 = 10;
+/// Steps before the first evaluation of a run whose length does not matter yet.
+const FIRST_EVALUATION: u64 = 100;
 
 /// The length of a run, fixed from the start or once the flat stretch has been timed.
-#[derive(Debug)]
-pub(super) enum Schedule {
-    Steps(u64),
-    Timing { start: Instant, limit: Duration },
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Schedule {
+    steps: Option<u64>,
+    /// Seconds that the run may take, while its steps are not known.
+    limit: f64,
 }
 
 impl Schedule {
     /// A run of that many steps, or of that many minutes.
     pub(super) fn new(steps: Option<u64>, minutes: Option<f64>) -> Self {
-        match (steps, minutes) {
-            (None, Some(minutes)) => Self::Timing {
-                start: Instant::now(),
-                limit: Duration::from_secs_f64(minutes * 60.0),
-            },
-            _ => Self::Steps(steps.unwrap_or(super::LmOptions::DEFAULT_STEPS)),
+        let by_time = steps.is_none() && minutes.is_some();
+        let counted = steps.unwrap_or(super::LmOptions::DEFAULT_STEPS);
+        Self {
+            steps: (!by_time).then_some(counted),
+            limit: 60.0 * minutes.unwrap_or(0.0),
         }
     }
 
-    /// Number of steps, if it is known; called before step `step` (from 0).
-    pub(super) fn steps(&mut self, step: u64) -> Option<u64> {
-        if let Self::Timing { start, limit } = self
-            && step > 0
-            && 10.0 * start.elapsed().as_secs_f64() >= FLAT_TENTHS as f64 * limit.as_secs_f64()
-        {
-            *self = Self::Steps(shortest_run(step));
+    /// Number of steps, if it is known; called before step `step` (from 0), after `seconds`.
+    pub(super) fn steps(&mut self, step: u64, seconds: f64) -> Option<u64> {
+        if step > 0 && 10.0 * seconds >= FLAT_TENTHS as f64 * self.limit {
+            self.steps.get_or_insert(shortest_run(step));
         }
-        match self {
-            Self::Steps(steps) => Some(*steps),
-            Self::Timing { .. } => None,
+        self.steps
+    }
+
+    /// Seconds that are left after `seconds`, while the steps are not known.
+    pub(super) fn seconds_left(&self, seconds: f64) -> Option<f64> {
+        self.steps.is_none().then_some(self.limit - seconds)
+    }
+
+    /// Whether a run of `steps` (if that is known) evaluates after `step` of them: each multiple of
+    /// `every`; or, if that is 0, each tenth of the run. As long as the length of a run does not
+    /// matter, evaluations do not depend on it either: after 100, 200, 400, 800 steps.
+    pub(super) fn evaluates(every: u64, step: u64, steps: Option<u64>) -> bool {
+        if step == 0 || steps == Some(step) {
+            return step > 0;
+        }
+        match (every, steps) {
+            (0, Some(steps)) if step > flat_end(steps) => {
+                step.is_multiple_of(steps.div_ceil(EVALUATIONS))
+            }
+            (0, _) => {
+                step.is_multiple_of(FIRST_EVALUATION) && (step / FIRST_EVALUATION).is_power_of_two()
+            }
+            (every, _) => step.is_multiple_of(every),
         }
     }
 
@@ -102,10 +123,35 @@ mod tests {
 
     #[test]
     fn a_time_limit_fixes_the_steps_once() {
-        let mut schedule = Schedule::new(None, Some(1e-9));
-        assert_eq!(schedule.steps(0), None);
-        assert_eq!(schedule.steps(3), Some(10));
-        assert_eq!(schedule.steps(4), Some(10));
-        assert_eq!(Schedule::new(Some(7), None).steps(0), Some(7));
+        let mut schedule = Schedule::new(None, Some(1.0));
+        assert_eq!(schedule.steps(0, 100.0), None);
+        assert_eq!(schedule.steps(2, 17.9), None);
+        assert_eq!(schedule.seconds_left(17.0), Some(43.0));
+        assert_eq!(schedule.steps(3, 18.0), Some(10));
+        assert_eq!(schedule.steps(4, 30.0), Some(10));
+        assert_eq!(schedule.seconds_left(30.0), None);
+        assert_eq!(Schedule::new(Some(7), None).steps(0, 0.0), Some(7));
+        let steps = Schedule::new(None, None).steps(0, 0.0);
+        assert_eq!(
+            steps,
+            Some(crate::attention_trainer::LmOptions::DEFAULT_STEPS)
+        );
+    }
+
+    #[test]
+    fn a_timed_run_evaluates_where_the_counted_run_does_that_repeats_it() {
+        let due = |step, steps| Schedule::evaluates(0, step, steps);
+        for step in 1..2000 {
+            let steps = shortest_run(step);
+            for s in 0..step {
+                assert_eq!(due(s, None), due(s, Some(steps)));
+            }
+        }
+        let at = |steps| (0..=steps).filter(move |s| due(*s, Some(steps)));
+        let tenths = [100, 200, 400, 500, 600, 700, 800, 900, 1000];
+        assert!(at(1000).eq(tenths));
+        assert!(at(7).eq(3..=7) && at(1).eq(1..=1));
+        let every = (0..=7).filter(|s| Schedule::evaluates(3, *s, Some(7)));
+        assert!(every.eq([3, 6, 7]));
     }
 }

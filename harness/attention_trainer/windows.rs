@@ -12,7 +12,7 @@ pub(super) struct Windows<'a> {
     stream: &'a TokenStream,
     context: usize,
     rng: Rng,
-    starts: Vec<usize>,
+    starts: Vec<u64>,
 }
 
 impl<'a> Windows<'a> {
@@ -27,19 +27,33 @@ impl<'a> Windows<'a> {
         }
     }
 
+    /// All that the windows to come depend on: the generator's state, and the epoch's starts.
+    pub(super) fn place(&self) -> ([u64; 2], &[u64]) {
+        (self.rng.state(), &self.starts)
+    }
+
+    /// Goes on from a [`Windows::place`] of the same stream; `false` if it is of another.
+    pub(super) fn go_on(&mut self, rng: [u64; 2], starts: &[u64]) -> bool {
+        let last = (self.stream.len() - self.context) as u64;
+        self.rng = Rng::from_state(rng);
+        self.starts = starts.to_vec();
+        starts.iter().all(|start| *start < last)
+    }
+
     /// Reads the next window: `context` tokens and the one after.
     pub(super) fn next_into(&mut self, ids: &mut [u32]) {
         if self.starts.is_empty() {
             self.shuffle();
         }
         let start = self.starts.pop().expect("an epoch has at least one window");
-        self.stream.read(start, ids);
+        self.stream.read(start as usize, ids);
     }
 
     fn shuffle(&mut self) {
         let slack = self.stream.len() - self.context;
         let shift = self.rng.below(slack.min(self.context) as u64) as usize;
-        self.starts.extend((shift..slack).step_by(self.context));
+        let starts = (shift..slack).step_by(self.context);
+        self.starts.extend(starts.map(|start| start as u64));
         for i in (1..self.starts.len()).rev() {
             let j = self.rng.below(i as u64 + 1) as usize;
             self.starts.swap(i, j);

@@ -17,21 +17,20 @@ use super::epoch::Totals;
 use super::parameters::ParameterSlice;
 use super::windows::Place;
 use super::{Architecture, CbowOptions, EpochReport, HuffmanTree, Loss, Start, TokenSource};
+use crate::checkpoints::{self, Checkpoints, STATE, check_job};
 use crate::container::ContainerWriter;
 use crate::corpus::map::map_path;
 use crate::token_stream::Ids;
 use crate::{Error, Result};
 use barelm_kernels::format::{Container, FormatError, FormatProblem};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 use xxhash_rust::xxh64::Xxh64;
 
 /// The file's name in its folder.
 pub(super) const FILE_NAME: &str = "vectors.checkpoint";
 /// Kind of the file.
 pub(super) const KIND: [u8; 8] = *b"vectors\0";
-const STATE: [u8; 8] = *b"state\0\0\0";
 pub(super) const WORDS: [u8; 8] = *b"words\0\0\0";
 pub(super) const ENDS: [u8; 8] = *b"ends\0\0\0\0";
 pub(super) const COUNTS: [u8; 8] = *b"counts\0\0";
@@ -42,23 +41,6 @@ pub(super) const CODES: [u8; 8] = *b"codes\0\0\0";
 pub(super) const TABLES: [[u8; 8]; 2] = [*b"vectors\0", *b"thetas\0\0"];
 /// All of them.
 const SECTIONS: usize = 9;
-
-/// Where and when to write checkpoints.
-#[derive(Clone, Debug)]
-pub struct Checkpoints {
-    /// The folder of `vectors.checkpoint`, which no other job writes to.
-    pub folder: PathBuf,
-    /// Time between two of them: what a kill may lose.
-    pub every: Duration,
-    /// Go on from the one in the folder, if there is one.
-    pub resume: bool,
-}
-
-impl Checkpoints {
-    fn path(&self) -> PathBuf {
-        self.folder.join(FILE_NAME)
-    }
-}
 
 /// What training depends on besides the parameters.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -117,7 +99,7 @@ pub(super) fn save(
     vocabulary: &Vocabulary<'_>,
     parameters: &mut [ParameterSlice],
 ) -> Result<()> {
-    let mut writer = ContainerWriter::create(checkpoints.path(), &KIND, SECTIONS)?;
+    let mut writer = ContainerWriter::create(checkpoints.path(FILE_NAME), &KIND, SECTIONS)?;
     let state = serde_json::to_vec(state).map_err(|e| Error::Failed(e.to_string()))?;
     writer.section(&STATE, &state)?;
     write_vocabulary(&mut writer, vocabulary)?;
@@ -156,7 +138,7 @@ pub(super) fn load(
     job: &str,
     parameters: &mut [ParameterSlice],
 ) -> Result<Option<State>> {
-    let path = &checkpoints.path();
+    let path = &checkpoints.path(FILE_NAME);
     if !path.exists() {
         return Ok(None);
     }
@@ -164,22 +146,13 @@ pub(super) fn load(
     let container = Container::new(&file, &KIND).map_err(Error::format(path))?;
     container.verify().map_err(Error::format(path))?;
     let state = read_state(path, &container)?;
-    if state.job != job {
-        let message = format!(
-            "the checkpoint is of another job ({}) than this ({job}); take its options and text, or another folder",
-            state.job
-        );
-        return Err(Error::data(path, message));
-    }
+    check_job(path, &state.job, job)?;
     read_tables(&container, parameters).map_err(Error::format(path))?;
     Ok(Some(state))
 }
 
 pub(super) fn read_state(path: &Path, container: &Container<'_>) -> Result<State> {
-    let bytes: &[u8] = container.section(&STATE).map_err(Error::format(path))?;
-    let offset = container.offset_of(&STATE) as u64;
-    let damaged = |e| Error::data_at(path, offset, format!("not a checkpoint of vectors: {e}"));
-    serde_json::from_slice(bytes).map_err(damaged)
+    checkpoints::read_state(path, container, "vectors")
 }
 
 fn read_tables(

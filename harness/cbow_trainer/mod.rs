@@ -36,8 +36,8 @@ mod tree;
 mod windows;
 mod words;
 
+pub use crate::checkpoints::Checkpoints;
 pub(crate) use batch::Batch;
-pub use checkpoint::Checkpoints;
 pub use earlier::Earlier;
 pub use extended::ExtendedStream;
 pub use objective::MAX_SOFTMAX_VOCAB;

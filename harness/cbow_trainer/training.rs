@@ -1,6 +1,6 @@
 //! The job: epoch after epoch, with checkpoints in between.
 
-use super::checkpoint::{self, Checkpoints, State, Vocabulary};
+use super::checkpoint::{self, State, Vocabulary};
 use super::earlier::CarriedOver;
 use super::epoch::{self, Pass, Schedule, Totals, report_to};
 use super::exchange::Wish;
@@ -8,8 +8,8 @@ use super::objective::Objective;
 use super::parameters::{self, ParameterSlice};
 use super::windows::{Place, Windows, keep_chances};
 use super::{CbowOptions, Earlier, EpochReport, TokenSource, Trained, memory};
+use crate::checkpoints::Checkpoints;
 use crate::embeddings::Embeddings;
-use crate::output::remove_leftovers;
 use crate::progress::{self, Progress, human};
 use crate::token_stream::Ids;
 use crate::{Error, Result};
@@ -212,7 +212,7 @@ impl<'a> Training<'a> {
         let Some(checkpoints) = &self.checkpoints else {
             return Ok(first(String::new()));
         };
-        remove_leftovers(&checkpoints.folder);
+        checkpoints.clean();
         let job = checkpoint::job(self.options, self.source, self.start)?;
         let saved = match checkpoints.resume {
             true => checkpoint::load(checkpoints, &job, parameters)?,

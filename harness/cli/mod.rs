@@ -2,6 +2,8 @@
 //!
 //! Each subcommand has its file; all of them call the library and print what it returns.
 
+mod architecture;
+mod checkpoints;
 mod corpus;
 mod lm;
 mod print;

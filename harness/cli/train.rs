@@ -1,6 +1,6 @@
 //! `barelm train`: the main job.
 
-use super::lm::OutputArg;
+use super::architecture::{ConfigArg, OutputArg};
 use super::print::Stdout;
 use super::{Global, open_corpus};
 use crate::pipeline::{self, PipelineOptions};
@@ -29,19 +29,25 @@ pub(super) struct TrainArgs {
     /// Tokens in the vocabulary [default: near the root of the bytes, 512 to 8192]
     #[arg(long, value_name = "N")]
     vocab_size: Option<usize>,
-    /// Width of vectors and tables
+    /// The architecture of the language model
+    #[arg(long, value_enum, default_value_t = ConfigArg::Llama)]
+    config: ConfigArg,
+    /// Width of vectors and tables, or of the residual stream
     #[arg(long, value_name = "N", default_value_t = 128)]
     dim: usize,
+    /// Layers (llama)
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    layers: usize,
     /// Attention heads
     #[arg(long, value_name = "N", default_value_t = 4)]
     heads: usize,
     /// Tokens that a prediction looks at
     #[arg(long, value_name = "N")]
     context: Option<usize>,
-    /// The literal model: one head, no positions, output compared with the value table
+    /// The literal model: one head, no positions, output compared with the value table (seed)
     #[arg(long)]
     literal: bool,
-    /// The output layer [default: softmax, or huffman from a vocabulary of 4096 on]
+    /// The output layer [default: tied; seed: softmax, or huffman from a vocabulary of 4096 on]
     #[arg(long, value_enum)]
     output: Option<OutputArg>,
     /// Passes over the text for the word vectors
@@ -63,7 +69,9 @@ impl TrainArgs {
             threads: global.threads(),
             pattern: HarnessPattern::parse(&self.pattern)?,
             vocab_size: self.vocab_size,
+            config: self.config.into(),
             dim: self.dim,
+            layers: self.layers,
             heads: self.heads,
             context: self.context,
             literal: self.literal,

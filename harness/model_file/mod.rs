@@ -3,24 +3,38 @@
 //! The layout is the kernels' ([`crate::kernels::model`]), so that the same file predicts here,
 //! mapped, and on a device, from flash.
 
+mod attention;
+mod convert;
+pub mod gguf;
 pub mod hugging_face;
+pub mod int8;
+mod mixture;
+mod outlet;
 mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use text::{Evaluated, Prediction, evaluate_text, generate_text, predict_text};
+pub use attention::{HeadAttention, attention_text};
+pub use convert::{ConvertOptions, WeightType, convert};
+pub use mixture::{DEFAULT_WEIGHT, EvaluatedMixture, Mixture, evaluate_ngram};
+pub use text::{
+    Evaluated, GenerateOptions, Generated, Prediction, evaluate_text, generate_text, predict_text,
+};
 
 use crate::attention_trainer::TrainedLm;
 use crate::container::ContainerWriter;
 use crate::corpus::map::{Mapping, map_path};
+use crate::kernels::huffman::HuffmanRef;
 use crate::kernels::model::{
-    Architecture, KIND, ModelConfig, ModelError, ModelRef, Network, OutputKind, OutputRef, sections,
+    Architecture, KIND, LlamaConfig, LlamaRef, ModelConfig, ModelError, ModelRef, Network,
+    OutputKind, OutputRef, Parameters, SeedRef, sections,
 };
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Name of the file in a folder of results.
 pub const FILE_NAME: &str = "model.barelm";
@@ -50,7 +64,7 @@ pub fn save_model(
 ) -> Result<()> {
     let run = Run {
         seed: lm.options.seed,
-        steps: lm.steps,
+        steps: lm.kept_step,
         origin,
         settings: lm.options.to_json().to_string(),
     };
@@ -67,13 +81,14 @@ pub(crate) struct Run {
 }
 
 /// [`save_model`] of any model.
-pub(crate) fn save_network(
+pub(crate) fn save_network<'a>(
     path: impl AsRef<Path>,
-    network: Network<'_>,
+    network: impl Into<Parameters<'a>>,
     run: &Run,
     tokenizer: &Tokenizer,
     vectors: Option<&[f32]>,
 ) -> Result<()> {
+    let network = network.into();
     let config = config_of(network, run);
     let whole_rows = |v: &[f32]| !v.is_empty() && v.len().is_multiple_of(config.vocab_size);
     if tokenizer.vocab_size() != config.vocab_size || !vectors.is_none_or(whole_rows) {
@@ -81,11 +96,9 @@ pub(crate) fn save_network(
         return Err(Error::Usage(message.into()));
     }
     let parameters = parameters_of(network);
-    let tree = match network.output() {
-        OutputRef::Tree { .. } => sections::TREE.len(),
-        OutputRef::Table(_) => 0,
-    };
-    let count = 2 + Tokenizer::SECTIONS + parameters.len() + tree + usize::from(vectors.is_some());
+    let tree = tree_of(network);
+    let trees = tree.map_or(0, |_| sections::TREE.len());
+    let count = 2 + Tokenizer::SECTIONS + parameters.len() + trees + usize::from(vectors.is_some());
     let mut writer = ContainerWriter::create(path, &KIND, count)?;
     writer.section(&sections::CONFIG, cast(&config.to_words()))?;
     writer.section(&sections::SETTINGS, run.settings.as_bytes())?;
@@ -94,7 +107,7 @@ pub(crate) fn save_network(
         writer.begin(name)?;
         parts.iter().try_for_each(|part| writer.append(part))?;
     }
-    if let OutputRef::Tree { tree, .. } = network.output() {
+    if let Some(tree) = tree {
         let [offsets, nodes, codes] = sections::TREE;
         writer.section(&offsets, cast(tree.offsets()))?;
         writer.section(&nodes, cast(tree.nodes()))?;
@@ -106,28 +119,35 @@ pub(crate) fn save_network(
     writer.finish()
 }
 
-fn config_of(network: Network<'_>, run: &Run) -> ModelConfig {
-    let (architecture, heads, bias) = match network {
-        Network::Seed(model) => (Architecture::Seed, model.heads(), model.bias(0).is_some()),
-        Network::Llama(model) => (Architecture::Llama, model.config().heads, false),
-    };
-    let output = match (network.output(), network) {
-        (OutputRef::Tree { .. }, _) => OutputKind::Tree,
-        (_, Network::Llama(model)) => model.config().output,
-        (OutputRef::Table(u), Network::Seed(model)) => {
-            let [.., v] = model.tables();
-            match std::ptr::eq(u.data(), v.data()) {
-                true => OutputKind::Tied,
-                false => OutputKind::Table,
-            }
+fn tree_of(parameters: Parameters<'_>) -> Option<HuffmanRef<'_>> {
+    match parameters {
+        Parameters::F32(network) => match network.output() {
+            OutputRef::Tree { tree, .. } => Some(tree),
+            OutputRef::Table(_) => None,
+        },
+        Parameters::Int8(_) => None,
+    }
+}
+
+fn config_of(parameters: Parameters<'_>, run: &Run) -> ModelConfig {
+    let (architecture, dim, heads, output) = match parameters {
+        Parameters::F32(Network::Seed(model)) => {
+            let output = seed_output(&model);
+            (Architecture::Seed, model.dim(), model.heads(), output)
         }
+        Parameters::F32(Network::Llama(model)) => llama_shape(model.config()),
+        Parameters::Int8(model) => llama_shape(model.config()),
+    };
+    let bias = match parameters {
+        Parameters::F32(Network::Seed(model)) => model.bias(0).is_some(),
+        _ => false,
     };
     ModelConfig {
         architecture,
-        vocab_size: network.vocab_size(),
-        dim: network.dim(),
+        vocab_size: parameters.vocab_size(),
+        dim,
         heads,
-        context: network.context(),
+        context: parameters.context(),
         output,
         bias,
         seed: run.seed,
@@ -137,19 +157,45 @@ fn config_of(network: Network<'_>, run: &Run) -> ModelConfig {
     }
 }
 
+fn llama_shape(config: &LlamaConfig) -> (Architecture, usize, usize, OutputKind) {
+    (Architecture::Llama, config.dim, config.heads, config.output)
+}
+
+fn seed_output(model: &SeedRef<'_>) -> OutputKind {
+    let [.., v] = model.tables();
+    match model.output() {
+        OutputRef::Tree { .. } => OutputKind::Tree,
+        OutputRef::Table(u) if std::ptr::eq(u.data(), v.data()) => OutputKind::Tied,
+        OutputRef::Table(_) => OutputKind::Table,
+    }
+}
+
 /// A section's name, and what it holds, part behind part.
 type Section<'a> = ([u8; 8], Vec<Cow<'a, [u8]>>);
 
 /// The sections of a model's parameters, its tree aside.
-fn parameters_of(network: Network<'_>) -> Vec<Section<'_>> {
+fn parameters_of(parameters: Parameters<'_>) -> Vec<Section<'_>> {
     let section = |name, data| (name, vec![Cow::Borrowed(cast(data))]);
-    let model = match network {
-        Network::Llama(model) => {
-            let config = cast(&model.config().to_words()).to_vec();
+    let shape = |config: &LlamaConfig| {
+        let words = cast(&config.to_words()).to_vec();
+        (sections::LLAMA_CONFIG, vec![Cow::Owned(words)])
+    };
+    let model = match parameters {
+        Parameters::F32(Network::Llama(model)) => {
             let weights = section(sections::LLAMA_WEIGHTS, model.weights());
-            return vec![(sections::LLAMA_CONFIG, vec![Cow::Owned(config)]), weights];
+            return vec![shape(model.config()), weights];
         }
-        Network::Seed(model) => model,
+        Parameters::Int8(model) => {
+            let (norms, scales, values) = model.parts();
+            let values = vec![Cow::Borrowed(cast(values))];
+            return vec![
+                shape(model.config()),
+                section(sections::LLAMA_NORMS, norms),
+                section(sections::LLAMA_SCALES, scales),
+                (sections::LLAMA_VALUES, values),
+            ];
+        }
+        Parameters::F32(Network::Seed(model)) => model,
     };
     let tables = model.tables();
     let names = sections::TABLES.iter().zip(tables);
@@ -179,6 +225,9 @@ pub struct ModelFile {
     path: PathBuf,
     bytes: Mapping,
     tokenizer: Tokenizer,
+    /// What weights in eight bits stand for, made when it is first asked for.
+    dequantized: OnceLock<Vec<f32>>,
+    mixture: Option<Mixture>,
 }
 
 impl ModelFile {
@@ -204,7 +253,14 @@ impl ModelFile {
             path,
             bytes,
             tokenizer,
+            dequantized: OnceLock::new(),
+            mixture: None,
         })
+    }
+
+    /// Gives an n-gram model its share in what [`predict_text`] and [`generate_text`] answer.
+    pub fn mix_with(&mut self, mixture: Mixture) {
+        self.mixture = Some(mixture);
     }
 
     /// The model.
@@ -213,6 +269,40 @@ impl ModelFile {
     /// [`Error::Data`] when the file was changed since it was opened.
     pub fn model(&self) -> Result<ModelRef<'_>> {
         ModelRef::reopen(&self.bytes).map_err(Error::format(&self.path))
+    }
+
+    /// The parameters in `f32`: those of the file, or what its weights in eight bits stand for.
+    ///
+    /// # Errors
+    /// As [`ModelFile::model`].
+    pub fn network(&self) -> Result<Network<'_>> {
+        match self.model()?.parameters() {
+            Parameters::F32(network) => Ok(network),
+            Parameters::Int8(model) => {
+                let weights = self.dequantized.get_or_init(|| int8::dequantize(&model));
+                let network = LlamaRef::new(*model.config(), weights, None);
+                let network = network.map_err(|e| Error::data(&self.path, e.to_string()))?;
+                Ok(network.into())
+            }
+        }
+    }
+
+    /// Where the model comes from.
+    ///
+    /// # Errors
+    /// As [`ModelFile::model`].
+    pub(crate) fn run(&self) -> Result<Run> {
+        let model = self.model()?;
+        let config = model.config();
+        Ok(Run {
+            seed: config.seed,
+            steps: config.steps,
+            origin: Origin {
+                corpus_bytes: config.corpus_bytes,
+                corpus_hash: config.corpus_hash,
+            },
+            settings: model.settings().into(),
+        })
     }
 
     /// The tokenizer that the model was trained with.

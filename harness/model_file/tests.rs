@@ -133,7 +133,8 @@ fn a_saved_model_predicts_as_the_trained_one() {
             model.vectors().map(|v| (v.rows(), v.cols())),
             Some((256, 3))
         );
-        let (Network::Seed(saved), Network::Seed(trained)) = (model.network(), lm.model()) else {
+        let (Network::Seed(saved), Network::Seed(trained)) = (file.network().unwrap(), lm.model())
+        else {
             panic!("another configuration");
         };
         for (saved, trained) in saved.tables().iter().zip(trained.tables()) {
@@ -157,7 +158,7 @@ fn a_saved_llama_predicts_as_the_trained_one() {
         save(&lm, folder.path());
         let file = ModelFile::open(folder.path()).unwrap();
         let (Network::Llama(saved), Network::Llama(trained)) =
-            (file.model().unwrap().network(), lm.model())
+            (file.network().unwrap(), lm.model())
         else {
             panic!("another configuration");
         };
@@ -189,22 +190,171 @@ fn a_model_that_learnt_a_sentence_goes_on_with_it() {
         ..Sampling::default()
     };
     let mut streamed = Vec::new();
-    let text = generate_text(&file, b"she sells s", 4, &greedy, 1, |token| {
+    let options = |max_tokens, sampling, seed| GenerateOptions {
+        max_tokens,
+        sampling,
+        seed,
+        ..GenerateOptions::default()
+    };
+    let text = generate_text(&file, b"she sells s", &options(4, greedy, 1), |token| {
         streamed.extend_from_slice(token);
         Ok(())
     });
-    assert_eq!(text.unwrap(), streamed);
+    let generated = text.unwrap();
+    assert_eq!(generated.text, streamed);
+    assert_eq!(file.tokenizer().decode(&generated.ids), streamed);
     assert_eq!(streamed.len(), 4);
-    let drawn =
-        |seed| generate_text(&file, b"", 30, &Sampling::default(), seed, |_| Ok(())).unwrap();
+    let generate = |options: GenerateOptions| generate_text(&file, b"", &options, |_| Ok(()));
+    let drawn = |seed| {
+        generate(options(30, Sampling::default(), seed))
+            .unwrap()
+            .ids
+    };
     assert_eq!(drawn(1), drawn(1));
     assert_ne!(drawn(1), drawn(2));
     let absurd = Sampling {
         temperature: f32::NAN,
         ..Sampling::default()
     };
-    let error = generate_text(&file, b"s", 1, &absurd, 1, |_| Ok(())).unwrap_err();
-    assert_eq!(error.exit_code(), 2);
+    assert_eq!(generate(options(1, absurd, 1)).unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn stop_texts_penalties_and_half_a_cache_change_what_is_generated() {
+    let folder = tempfile::tempdir().unwrap();
+    write_file(folder.path().join(FILE_NAME), llama_file()).unwrap();
+    let file = ModelFile::open(folder.path()).unwrap();
+    let greedy = GenerateOptions {
+        max_tokens: 60,
+        sampling: Sampling {
+            temperature: 0.0,
+            ..Sampling::default()
+        },
+        ..GenerateOptions::default()
+    };
+    let generate = |options: &GenerateOptions| {
+        let mut streamed = Vec::new();
+        let text = generate_text(&file, b"she sells", options, |text| {
+            assert!(!text.is_empty());
+            streamed.extend(text);
+            Ok(())
+        });
+        assert_eq!(text.unwrap().text, streamed);
+        String::from_utf8_lossy(&streamed).into_owned()
+    };
+    let plain = generate(&greedy);
+    // The middle of the text ends it; a token is a byte, so this spans tokens.
+    let stop = plain[20..25].to_string();
+    let stops = vec!["no such text".into(), stop.clone()];
+    let stopped = generate(&GenerateOptions {
+        stops,
+        ..greedy.clone()
+    });
+    assert_eq!(Some(stopped.len()), plain.find(&stop));
+    assert!(plain.starts_with(&stopped));
+    let cache = crate::kernels::model::CacheType::F16;
+    assert_eq!(
+        generate(&GenerateOptions {
+            cache,
+            ..greedy.clone()
+        }),
+        plain
+    );
+    let penalised = |repetition_penalty| GenerateOptions {
+        repetition_penalty,
+        ..greedy.clone()
+    };
+    assert_ne!(generate(&penalised(5.0)), plain);
+    let stops = vec![String::new()];
+    for absurd in [
+        penalised(0.0),
+        GenerateOptions {
+            stops,
+            ..greedy.clone()
+        },
+    ] {
+        let error = generate_text(&file, b"", &absurd, |_| Ok(())).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+    }
+}
+
+#[test]
+fn attention_is_shown_for_what_the_last_token_sees() {
+    for bytes in [sample_file(), llama_file()] {
+        let folder = tempfile::tempdir().unwrap();
+        write_file(folder.path().join(FILE_NAME), bytes).unwrap();
+        let file = ModelFile::open(folder.path()).unwrap();
+        let (ids, heads) = attention_text(&file, b"she sells sea shells").unwrap();
+        // A token is a byte, and the context is 16.
+        assert_eq!(file.tokenizer().decode(&ids), b"sells sea shells");
+        let layers = heads.last().unwrap().layer + 1;
+        assert_eq!(heads.len(), 2 * layers);
+        for found in heads {
+            assert_eq!(found.weights.len(), 16);
+            assert!((found.weights.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+        assert_eq!(attention_text(&file, b"").unwrap_err().exit_code(), 2);
+    }
+}
+
+/// The bytes of a model file in eight bits.
+fn int8_file() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("f32"), folder.path().join("int8"));
+    std::fs::create_dir(&from).unwrap();
+    write_file(from.join(FILE_NAME), llama_file()).unwrap();
+    convert(&from, &to, &with_weights(WeightType::Int8)).unwrap();
+    std::fs::read(to.join(FILE_NAME)).unwrap()
+}
+
+fn with_weights(weights: WeightType) -> ConvertOptions {
+    ConvertOptions {
+        weights: Some(weights),
+        ..ConvertOptions::default()
+    }
+}
+
+#[test]
+fn weights_in_eight_bits_take_a_quarter_and_predict_nearly_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let [f32s, int8, back] = ["f32", "int8", "back"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&f32s).unwrap();
+    write_file(f32s.join(FILE_NAME), llama_file()).unwrap();
+    convert(&f32s, &int8, &with_weights(WeightType::Int8)).unwrap();
+    convert(&int8, &back, &with_weights(WeightType::F32)).unwrap();
+    let [f32s, int8, back] = [&f32s, &int8, &back].map(|path| ModelFile::open(path).unwrap());
+    let Network::Llama(model) = f32s.network().unwrap() else {
+        panic!("another configuration");
+    };
+    let Parameters::Int8(quantised) = int8.model().unwrap().parameters() else {
+        panic!("another precision");
+    };
+    assert_eq!(quantised.config(), model.config());
+    assert_eq!(int8.run().unwrap().steps, 60);
+    let text = TEXT.repeat(3);
+    let bits = |file| {
+        evaluate_text(file, text.as_bytes(), 1)
+            .unwrap()
+            .bits_per_byte
+    };
+    assert!((bits(&int8) - bits(&f32s)).abs() < 0.02);
+    assert_eq!(bits(&int8), bits(&back));
+    let best = |file| predict_text(file, b"she sells sea shell", 1).unwrap();
+    let [(f32s, int8)] = [(best(&f32s), best(&int8))];
+    assert_eq!(f32s[0].id, int8[0].id);
+    assert!((f32s[0].probability - int8[0].probability).abs() < 0.05);
+    let error = convert(
+        &f32_seed(&folder),
+        &folder.path().join("x"),
+        &with_weights(WeightType::Int8),
+    );
+    assert_eq!(error.unwrap_err().exit_code(), 2);
+}
+
+fn f32_seed(folder: &tempfile::TempDir) -> PathBuf {
+    let path = folder.path().join("seed");
+    write_file(&path, sample_file()).unwrap();
+    path
 }
 
 #[test]
@@ -318,6 +468,22 @@ fn forged_content_with_right_checksums_is_refused() {
     }
     for (name, word) in [(&sections::LLAMA_CONFIG, 2), (&sections::CONFIG, 3)] {
         refused_in(llama_file(), name, &|payload| payload[8 * word] = 3);
+    }
+    let int8 = int8_file();
+    for name in [&sections::LLAMA_NORMS, &sections::LLAMA_SCALES] {
+        refused_in(&int8, name, &nan(7));
+        refused_in(&int8, name, &|payload| payload.truncate(payload.len() - 4));
+        refused_in(&int8, name, &|payload| payload.truncate(payload.len() - 1));
+    }
+    refused_in(&int8, &sections::LLAMA_VALUES, &|payload| {
+        payload.pop();
+    });
+    for (name, words) in [(&sections::LLAMA_CONFIG, 6), (&sections::CONFIG, 7)] {
+        for word in 0..words {
+            refused_in(&int8, name, &|payload| {
+                payload[8 * word..][..8].copy_from_slice(&u64::MAX.to_le_bytes());
+            });
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! The last stages alone: a language model on a text, with or without a tokenizer at hand.
 
+use super::lm_sample::Sampler;
 use super::{encode, train_tokenizer};
-use crate::attention_trainer::{self, Evaluation, LmOptions};
+use crate::attention_trainer::{Checkpoints, Evaluation, LmOptions, TrainedLm, Training};
 use crate::bpe_trainer::BpeTrainerOptions;
 use crate::corpus::Corpus;
 use crate::embeddings::Embeddings;
 use crate::kernels::bpe::Pattern;
+use crate::kernels::model::Network;
 use crate::model_file::{self, Origin, save_model};
-use crate::ngram::BigramModel;
+use crate::ngram::NgramModel;
 use crate::output::OutputFile;
 use crate::tokenizer::{HarnessPattern, Tokenizer};
 use crate::{Error, Result};
@@ -27,6 +29,12 @@ pub struct LmJob {
     pub options: LmOptions,
     /// The model directory.
     pub out: PathBuf,
+    /// Where to write checkpoints.
+    pub checkpoints: Option<Checkpoints>,
+    /// A file for a line of JSON an evaluation.
+    pub log: Option<PathBuf>,
+    /// Whether each evaluation prints how the model goes on with the held-out text.
+    pub samples: bool,
 }
 
 /// How the training went.
@@ -34,14 +42,35 @@ pub struct LmJob {
 pub struct LmReport {
     /// Evaluation by evaluation.
     pub history: Vec<Evaluation>,
-    /// Bits per byte of the held-out text at the end.
+    /// Steps of the model that was kept: the best evaluation's.
+    pub kept_step: u64,
+    /// Its bits per byte of the whole held-out text.
     pub bits_per_byte: f64,
     /// The same of a smoothed bigram over the same tokens.
     pub bigram_bits_per_byte: f64,
     /// Number of parameters.
     pub parameters: usize,
-    /// Tokens trained a second.
+    /// Tokens trained a second, evaluations not counted.
     pub tokens_per_second: f64,
+    /// Floating-point operations of training a token.
+    pub flops_per_token: f64,
+    /// The share of this machine's FMA peak that training came to.
+    pub share_of_peak: f64,
+}
+
+impl LmReport {
+    fn new(lm: TrainedLm, bigram_bits_per_byte: f64) -> Self {
+        Self {
+            kept_step: lm.kept_step,
+            bits_per_byte: lm.bits_per_byte.unwrap_or(f64::NAN),
+            bigram_bits_per_byte,
+            parameters: lm.parameter_count(),
+            tokens_per_second: lm.tokens_per_second,
+            flops_per_token: lm.flops_per_token,
+            share_of_peak: lm.share_of_peak,
+            history: lm.history,
+        }
+    }
 }
 
 impl LmJob {
@@ -77,6 +106,12 @@ impl LmJob {
         // A folder that cannot be written should be known now, not after the work.
         drop(OutputFile::create(&model)?);
         let (head, tail) = corpus.split_off_tail(corpus.bytes() / 10);
+        if valid.is_none() && (head.bytes() == 0 || tail.bytes() == 0) {
+            return Err(Error::Usage(format!(
+                "a text of {} bytes has no tenth to hold out; give more text, or --valid FILE",
+                corpus.bytes()
+            )));
+        }
         let (train, valid) = valid.map_or((&head, &tail), |valid| (corpus, valid));
         let threads = self.options.threads;
         let trained;
@@ -102,22 +137,29 @@ impl LmJob {
             &folder.path().join("valid.tokens"),
             threads,
         )?;
-        let bigram = BigramModel::train(&train)?.bits_per_byte(&valid, valid.text_bytes())?;
+        let bigram = NgramModel::train(&train, 2, threads)?.bits_per_byte(
+            &valid,
+            valid.text_bytes(),
+            threads,
+        )?;
         let vectors = self.vectors.as_ref().map(|vectors| &vectors.data[..]);
-        let held_out = Some((&valid, valid.text_bytes()));
-        let lm =
-            attention_trainer::train(&train, held_out, vectors, &train.counts(), &self.options)?;
+        let counts = train.counts();
+        let sampler = Sampler::new(tokenizer, &valid);
+        let sample = |network: Network<'_>| sampler.sample(network);
+        let training = Training {
+            valid: Some((&valid, valid.text_bytes())),
+            vectors,
+            checkpoints: self.checkpoints.clone(),
+            log: self.log.as_deref(),
+            sample: self.samples.then_some(&sample),
+            ..Training::new(&train, &counts, &self.options)
+        };
+        let lm = training.run()?;
         let origin = Origin {
             corpus_bytes: corpus.bytes(),
             corpus_hash: corpus.hash(),
         };
         save_model(&model, &lm, tokenizer, origin, vectors)?;
-        Ok(LmReport {
-            bits_per_byte: lm.bits_per_byte().unwrap_or(f64::NAN),
-            bigram_bits_per_byte: bigram,
-            parameters: lm.parameter_count(),
-            tokens_per_second: lm.tokens_per_second,
-            history: lm.history,
-        })
+        Ok(LmReport::new(lm, bigram))
     }
 }

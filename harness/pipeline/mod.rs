@@ -7,6 +7,7 @@
 //! nothing that differs between equal runs: no threads, paths or times.
 
 mod lm_job;
+mod lm_sample;
 mod plan;
 mod samples;
 mod summary;
@@ -23,7 +24,7 @@ use crate::bpe_trainer::BpeTrainerOptions;
 use crate::cbow_trainer::{self, TokenSource};
 use crate::corpus::Corpus;
 use crate::model_file::{self, ModelFile, Origin, save_model};
-use crate::ngram::BigramModel;
+use crate::ngram::NgramModel;
 use crate::output::{OutputFile, write_file};
 use crate::pretoken_counts::CountOptions;
 use crate::progress::{self, Progress};
@@ -90,7 +91,11 @@ pub fn run(corpus: &Corpus, synthetic: bool, options: &PipelineOptions) -> Resul
     let vectors = cbow_trainer::train(source, spellings(&tokenizer), &plan.cbow_options(options))?;
     vectors.embeddings.save_binary(place("vectors.bin"))?;
 
-    let bigram = BigramModel::train(&train)?.bits_per_byte(&valid, valid.text_bytes())?;
+    let bigram = NgramModel::train(&train, 2, options.threads)?.bits_per_byte(
+        &valid,
+        valid.text_bytes(),
+        options.threads,
+    )?;
     note(&format!(
         "smoothed bigram: {bigram:.3} bits per byte of held-out text"
     ));

@@ -1,6 +1,6 @@
 //! What the main job will do to a corpus of a given size, unless told otherwise.
 
-use crate::attention_trainer::{LmOptions, Output};
+use crate::attention_trainer::{Config, LmOptions, Output};
 use crate::cbow_trainer::CbowOptions;
 use crate::kernels::bpe::Pattern;
 use crate::tokenizer::HarnessPattern;
@@ -22,8 +22,12 @@ pub struct PipelineOptions {
     pub pattern: HarnessPattern,
     /// Tokens in the vocabulary.
     pub vocab_size: Option<usize>,
-    /// Width of vectors and tables.
+    /// The architecture of the language model.
+    pub config: Config,
+    /// Width of vectors and tables, or of the residual stream.
     pub dim: usize,
+    /// Layers (llama).
+    pub layers: usize,
     /// Attention heads.
     pub heads: usize,
     /// Tokens that a prediction looks at.
@@ -48,7 +52,9 @@ impl Default for PipelineOptions {
             threads: crate::parallel::default_threads(),
             pattern: HarnessPattern::Known(Pattern::Gpt2),
             vocab_size: None,
+            config: Config::Llama,
             dim: 128,
+            layers: 2,
             heads: 4,
             context: None,
             literal: false,
@@ -87,8 +93,12 @@ pub struct Plan {
     pub held_out_bytes: u64,
     /// Passes over the text for the word vectors.
     pub vector_epochs: usize,
-    /// Width of vectors and tables.
+    /// The architecture of the language model.
+    pub config: Config,
+    /// Width of vectors and tables, or of the residual stream.
     pub dim: usize,
+    /// Layers.
+    pub layers: usize,
     /// Attention heads.
     pub heads: usize,
     /// Tokens that a prediction looks at.
@@ -103,12 +113,17 @@ pub struct Plan {
 
 /// Words of all passes over which word vectors are trained, at least.
 const VECTOR_TOKENS: f64 = 6e6;
-/// From this vocabulary on the output is a Huffman tree: a softmax then costs so much more a token
-/// that it learns less in equal time (the measurement is in DESIGN.md, section 7).
+/// From this vocabulary on the output of configuration seed is a Huffman tree: a softmax then costs
+/// so much more a token that it learns less in equal time (the measurement is in DESIGN.md, section
+/// 7).
 const HUFFMAN_VOCABULARY: usize = 4096;
-/// Tokens that the attention model learns from, over a softmax and over a tree.
+/// Tokens that configuration seed learns from, over a softmax and over a tree.
 const SOFTMAX_TOKENS: f64 = 2.4e6;
 const HUFFMAN_TOKENS: f64 = 40e6;
+/// Tokens that configuration llama learns from, and its learning rate: two layers that take few
+/// steps bear a higher one than the deeper ones of the default.
+const LLAMA_TOKENS: f64 = 1.6e6;
+const LLAMA_RATE: f32 = 5e-3;
 /// No more than so many passes over a small text.
 const PASSES: f64 = 20.0;
 
@@ -125,32 +140,34 @@ impl Plan {
         let tokens = bytes as f64 / 3.5;
         let epochs = (VECTOR_TOKENS / tokens.max(1.0)).round().clamp(1.0, 10.0) as usize;
         let large = vocab_size >= HUFFMAN_VOCABULARY && !options.literal;
-        let output = options.output.unwrap_or(if large {
-            Output::Huffman
-        } else {
-            Output::Softmax
+        let output = options.output.unwrap_or(match options.config {
+            Config::Llama => Output::Tied,
+            Config::Seed if large => Output::Huffman,
+            Config::Seed => Output::Softmax,
         });
-        let (batch_tokens, budget) = match output {
-            Output::Huffman => (4096, HUFFMAN_TOKENS),
-            Output::Softmax | Output::Tied => (2048, SOFTMAX_TOKENS),
+        let (batch_tokens, budget) = match (options.config, output) {
+            (Config::Llama, _) => (2048, LLAMA_TOKENS),
+            (Config::Seed, Output::Huffman) => (4096, HUFFMAN_TOKENS),
+            (Config::Seed, Output::Softmax | Output::Tied) => (2048, SOFTMAX_TOKENS),
         };
-        let budget = budget.min(PASSES * tokens);
+        let steps = budget.min(PASSES * tokens) / batch_tokens as f64;
         Self {
             vocab_size,
             held_out_bytes: (bytes / 20).clamp(1, 1 << 20),
             vector_epochs: options.vector_epochs.unwrap_or(epochs),
+            config: options.config,
             dim: options.dim,
+            layers: match options.config {
+                Config::Seed => 1,
+                Config::Llama => options.layers,
+            },
             heads: options.heads,
             context: options.context.unwrap_or(64),
             output,
             batch_tokens,
             steps: match options.minutes {
                 Some(_) => options.steps,
-                None => Some(
-                    options
-                        .steps
-                        .unwrap_or((budget / batch_tokens as f64) as u64),
-                ),
+                None => Some(options.steps.unwrap_or((steps as u64).max(1))),
             },
         }
     }
@@ -168,9 +185,11 @@ impl Plan {
 
     /// Settings of the attention model.
     pub(crate) fn lm_options(&self, options: &PipelineOptions) -> LmOptions {
-        let defaults = LmOptions::default();
+        let defaults = LmOptions::of(self.config);
+        let is_tree_of_seed = self.config == Config::Seed && self.output == Output::Huffman;
         LmOptions {
             dim: self.dim,
+            layers: self.layers,
             heads: self.heads,
             context: self.context,
             literal: options.literal,
@@ -178,7 +197,11 @@ impl Plan {
             steps: self.steps,
             minutes: options.minutes,
             batch_tokens: self.batch_tokens,
-            weight_decay: if self.output == Output::Huffman {
+            learning_rate: match self.config {
+                Config::Seed => defaults.learning_rate,
+                Config::Llama => LLAMA_RATE,
+            },
+            weight_decay: if is_tree_of_seed {
                 0.02
             } else {
                 defaults.weight_decay
@@ -196,7 +219,9 @@ impl fmt::Display for Plan {
             vocab_size,
             held_out_bytes,
             vector_epochs,
+            config,
             dim,
+            layers,
             heads,
             context,
             ..
@@ -204,7 +229,8 @@ impl fmt::Display for Plan {
         write!(
             f,
             "vocabulary {vocab_size}, {held_out_bytes} bytes held out; word vectors of {dim}, \
-             {vector_epochs} epochs; attention over {context} tokens, {heads} heads, {:?} output, ",
+             {vector_epochs} epochs; {config:?} of {layers} layers with {heads} heads over {context} tokens, \
+             {:?} output, ",
             self.output
         )?;
         match self.steps {
@@ -250,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn the_output_follows_from_the_architecture_and_the_vocabulary() {
+        let output = |config, vocab_size| {
+            let options = PipelineOptions {
+                config,
+                vocab_size: Some(vocab_size),
+                ..Default::default()
+            };
+            Plan::new(1 << 20, &options).output
+        };
+        assert_eq!(output(Config::Llama, 8192), Output::Tied);
+        assert_eq!(output(Config::Seed, 8192), Output::Huffman);
+        assert_eq!(output(Config::Seed, 1024), Output::Softmax);
+    }
+
+    #[test]
     fn absurd_settings_are_refused_before_the_work() {
         let refused = |options: PipelineOptions| matches!(options.validate(), Err(Error::Usage(_)));
         assert!(refused(PipelineOptions {
@@ -262,6 +303,10 @@ mod tests {
         }));
         assert!(refused(PipelineOptions {
             heads: 5,
+            ..Default::default()
+        }));
+        assert!(refused(PipelineOptions {
+            literal: true,
             ..Default::default()
         }));
         assert!(refused(PipelineOptions {

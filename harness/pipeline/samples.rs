@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::embeddings::{Embeddings, Space};
 use crate::kernels::sample::Sampling;
-use crate::model_file::{ModelFile, Prediction, generate_text, predict_text};
+use crate::model_file::{GenerateOptions, ModelFile, Prediction, generate_text, predict_text};
 use crate::synthetic::{self, Analogy};
 use crate::token_stream::TokenStream;
 use serde::Serialize;
@@ -99,15 +99,14 @@ pub(super) fn draw(
     } else {
         SHOWN_TOKENS
     };
-    let text = generate_text(
-        model,
-        prompt.as_bytes(),
-        length,
-        &SAMPLING,
+    let options = GenerateOptions {
+        max_tokens: length,
+        sampling: SAMPLING,
         seed,
-        |_| Ok(()),
-    )?;
-    let text = String::from_utf8_lossy(&text);
+        ..GenerateOptions::default()
+    };
+    let text = generate_text(model, prompt.as_bytes(), &options, |_| Ok(()))?;
+    let text = String::from_utf8_lossy(&text.text);
     let space = Space::new(embeddings, usize::MAX);
     let words = frequent_words(embeddings, &valid.counts());
     Ok(Samples {

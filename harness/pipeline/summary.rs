@@ -131,7 +131,7 @@ impl Summary {
                 parameters: lm.parameter_count(),
                 steps: lm.steps,
                 train_loss_nats: lm.history.last().map_or(f64::NAN, |last| last.train_loss),
-                bits_per_byte: lm.bits_per_byte().unwrap_or(f64::NAN),
+                bits_per_byte: lm.bits_per_byte.unwrap_or(f64::NAN),
                 bigram_bits_per_byte: bigram,
             },
             samples,

@@ -37,7 +37,20 @@ pub enum Ids<'a> {
     U32(&'a [u32]),
 }
 
-impl Ids<'_> {
+/// Bytes of an id on disk.
+pub(crate) fn id_width(vocab_size: usize) -> usize {
+    if vocab_size <= SMALL_VOCABULARY { 2 } else { 4 }
+}
+
+impl<'a> Ids<'a> {
+    /// Bytes of a file as ids of a vocabulary; none if they are not whole ids.
+    pub(crate) fn from_bytes(bytes: &'a [u8], vocab_size: usize) -> Self {
+        match id_width(vocab_size) {
+            2 => Self::U16(values(bytes)),
+            _ => Self::U32(values(bytes)),
+        }
+    }
+
     /// The id at a place; `None` past the end.
     #[inline]
     pub fn get(self, at: usize) -> Option<u32> {
@@ -169,10 +182,7 @@ impl TokenStream {
     /// All ids.
     pub fn ids(&self) -> Ids<'_> {
         match &self.storage {
-            Storage::Mapped(file, ids, _) if self.vocab_size <= SMALL_VOCABULARY => {
-                Ids::U16(values(&file[ids.clone()]))
-            }
-            Storage::Mapped(file, ids, _) => Ids::U32(values(&file[ids.clone()])),
+            Storage::Mapped(file, ids, _) => Ids::from_bytes(&file[ids.clone()], self.vocab_size),
             Storage::Owned(ids) => Ids::U32(ids),
         }
     }

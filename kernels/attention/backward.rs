@@ -11,7 +11,7 @@
 //! ```
 
 use super::AttentionInputs;
-use super::block::{KEYS, Keys, MAX_WIDTH, Queries};
+use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
 use super::pack::{ALIGN_SLACK, TransposeFrom, TransposeInto, align, carve, copy_panels};
 use super::row::{self, Row, Stored};
 use super::tile::{AddColumnsTimes, AddRowsTimes, RowsTimes};
@@ -35,15 +35,17 @@ pub struct AttentionGradients<'a> {
 }
 
 /// Elements of workspace for [`attention_backward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `32 (3 d + 2 dv + 194) + n + m`; 65 KiB for heads of 64.
+/// `dv`: about `64 (3 d + 2 dv + 200) + n + m`; 130 KiB for heads of 64.
 pub const fn attention_backward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
-    let columns = d.saturating_mul(3).saturating_add(dv.saturating_mul(2));
+    let columns = d.saturating_mul(2).saturating_add(dv.saturating_mul(2));
     let rows = columns.saturating_add(2 * KEYS + 2 * MAX_WIDTH);
+    let group = rows.saturating_mul(GROUP);
     let diagonals = n.saturating_add(m).saturating_add(KEYS + 2 * MAX_WIDTH);
-    let blocks = rows
-        .saturating_mul(MAX_WIDTH)
-        .saturating_add(KEYS + MAX_WIDTH);
-    blocks.saturating_add(diagonals).saturating_add(ALIGN_SLACK)
+    group
+        .saturating_add(group_queries_len(d))
+        .saturating_add(2 * KEYS * MAX_WIDTH)
+        .saturating_add(diagonals)
+        .saturating_add(ALIGN_SLACK)
 }
 
 /// Adds the gradients of `sum_ij dout[i][j] out[i][j]` to `gradients`.
@@ -135,18 +137,21 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if const { S::REGISTERS >= 32 } {
-            backward_with::<S, 8, 2>(simd, self);
+            backward_with::<S, 8, 2, { GROUP / LANES / 2 }>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
-            backward_with::<S, 6, 1>(simd, self);
+            backward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
         } else {
-            backward_with::<S, 2, 1>(simd, self);
+            backward_with::<S, 2, 1, { GROUP / LANES }>(simd, self);
         }
     }
 }
 
-/// With tiles of `R` rows and `V` vectors.
+/// With tiles of `R` rows and `V` vectors, and groups of `G` blocks.
 #[inline(always)]
-fn backward_with<S: Simd, const R: usize, const V: usize>(simd: S, backward: Backward<'_>) {
+fn backward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
+    simd: S,
+    backward: Backward<'_>,
+) {
     let Backward {
         mut gradients,
         dout,
@@ -157,29 +162,31 @@ fn backward_with<S: Simd, const R: usize, const V: usize>(simd: S, backward: Bac
     } = backward;
     let (n, m) = (inputs.q.rows(), inputs.k.rows());
     let mut workspace = align(workspace);
-    let mut block = Block::<S, V>::new(simd, inputs, &mut workspace);
-    block.diagonals = match gradients.dbias {
+    let mut group = Group::<S, V, G>::new(simd, inputs, &mut workspace);
+    group.diagonals = match gradients.dbias {
         Some(_) => carve(&mut workspace, n + m + KEYS + 2 * MAX_WIDTH),
         None => &mut [],
     };
-    block.diagonals.fill(0.0);
-    for first in (0..n).step_by(V * LANES) {
-        let count = (n - first).min(V * LANES);
-        block.load(simd, first, dout.rows_from(first, count), out, log_sums);
-        for keys in block.queries.blocks() {
-            block.weigh::<R>(simd, keys);
-            block.add_to_queries::<R>(simd, keys);
-            block.add_to_keys::<R>(simd, keys, &mut gradients);
+    group.diagonals.fill(0.0);
+    for first in (0..n).step_by(GROUP) {
+        let count = (n - first).min(GROUP);
+        group.load(simd, first, dout.rows_from(first, count), out, log_sums);
+        let seen = inputs.mask.visible(first + count - 1, m);
+        for start in (0..seen).step_by(KEYS) {
+            group.weigh::<R>(simd, start);
+            group.add_to_keys::<R>(simd, start, &mut gradients);
         }
-        simd.call(TransposeFrom::<V, true> {
-            block: block.dq,
-            rows: gradients.dq.reborrow(),
-            first,
-            count,
-        });
+        for block in &group.blocks {
+            simd.call(TransposeFrom::<V, true> {
+                block: block.dq,
+                rows: gradients.dq.reborrow(),
+                first: block.queries.first,
+                count: block.queries.count,
+            });
+        }
     }
     if let Some(dbias) = gradients.dbias {
-        block.add_to_bias(dbias);
+        group.add_to_bias(inputs, dbias);
     }
 }
 
@@ -188,17 +195,8 @@ struct Block<'a, S: Simd, const V: usize> {
     queries: Queries<'a, S, V>,
     /// `dO^T`.
     dout: &'a mut [Stored<V>],
-    /// `Q` and `dO` by panels of columns.
-    q_panels: &'a mut [Stored<V>],
-    dout_panels: &'a mut [Stored<V>],
     /// `dQ^T`.
     dq: &'a mut [Stored<V>],
-    /// `S^T`, then `P^T`.
-    weights: &'a mut [Stored<V>],
-    /// `dP^T`, then `scale dS^T`.
-    dscores: &'a mut [Stored<V>],
-    /// Sum of `dS` over each diagonal `i - j`, the one of the first query and the last key first.
-    diagonals: &'a mut [f32],
     /// Log-sums to the base 2.
     log_sums: Row<S, V>,
     /// `D`.
@@ -206,23 +204,14 @@ struct Block<'a, S: Simd, const V: usize> {
 }
 
 impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
-    const WIDTH: usize = V * LANES;
-
     #[inline(always)]
     fn new(simd: S, inputs: AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
-        let (d, dv) = (inputs.q.cols(), inputs.v.cols());
-        let panels = |cols: usize| cols.div_ceil(Self::WIDTH) * Self::WIDTH;
+        let width = V * LANES;
         let queries = Queries::new(simd, inputs, workspace);
-        let mut rows = |rows: usize| row::rows_of(carve(workspace, rows * Self::WIDTH));
         Self {
             queries,
-            dout: rows(dv),
-            q_panels: rows(panels(d)),
-            dout_panels: rows(panels(dv)),
-            dq: rows(d),
-            weights: rows(KEYS),
-            dscores: rows(KEYS),
-            diagonals: &mut [],
+            dout: row::rows_of(carve(workspace, inputs.v.cols() * width)),
+            dq: row::rows_of(carve(workspace, inputs.q.cols() * width)),
             log_sums: row::splat(simd, 0.0),
             means: row::splat(simd, 0.0),
         }
@@ -238,12 +227,6 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
             rows: dout,
             factor: 1.0,
         });
-        copy_panels(
-            self.q_panels,
-            Self::WIDTH,
-            self.queries.inputs.q.rows_from(first, count),
-        );
-        copy_panels(self.dout_panels, Self::WIDTH, dout);
         self.dq.fill([[0.0; LANES]; V]);
         let (mut sums, mut means) = ([[0.0; LANES]; V], [[0.0; LANES]; V]);
         let lanes = sums
@@ -262,45 +245,13 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
         self.means = row::load(simd, &means);
     }
 
-    /// `P^T` and `scale dS^T` for a block of keys.
-    #[inline(always)]
-    fn weigh<const R: usize>(&mut self, simd: S, keys: Keys) {
-        let AttentionInputs { v, scale, .. } = self.queries.inputs;
-        self.queries.score::<R>(simd, keys, self.weights);
-        simd.call(RowsTimes::<R, V> {
-            a: v.rows_from(keys.start, keys.count),
-            b: self.dout,
-            out: self.dscores,
-        });
-        let scale = row::splat(simd, scale);
-        let rows = self.weights.iter_mut().zip(self.dscores.iter_mut());
-        for (j, (weight, dscore)) in rows.enumerate().take(keys.count) {
-            let p = row::exp2_of_difference(simd, row::load(simd, weight), self.log_sums);
-            let dp = row::sub(simd, row::load(simd, dscore), self.means);
-            let mut ds = row::mul(simd, p, dp);
-            if j >= keys.clear {
-                // 0 even where the key or its value holds NaN.
-                let limit = self.queries.diagonal.limit(simd, keys.start + j);
-                let zero = row::splat(simd, 0.0);
-                ds = self.queries.diagonal.select(simd, limit, ds, zero);
-            }
-            row::store(simd, p, weight);
-            row::store(simd, row::mul(simd, ds, scale), dscore);
-            if !self.diagonals.is_empty() {
-                let last = self.queries.inputs.k.rows() - 1;
-                let at = self.queries.first + last - (keys.start + j);
-                add_to_diagonals(simd, self.diagonals, at, ds);
-            }
-        }
-    }
-
     /// `dQ^T += K^T (scale dS^T)`.
     #[inline(always)]
-    fn add_to_queries<const R: usize>(&mut self, simd: S, keys: Keys) {
+    fn add_to_queries<const R: usize>(&mut self, simd: S, keys: Keys, dscores: &[Stored<V>]) {
         let inputs = self.queries.inputs;
         simd.call(AddColumnsTimes::<R, V> {
             a: inputs.k.rows_from(keys.start, keys.count),
-            b: self.dscores.get(..keys.count).unwrap_or(&[]),
+            b: dscores.get(..keys.count).unwrap_or(&[]),
             out: self.dq,
             decay: [[1.0; LANES]; V],
             clear: keys.clear,
@@ -308,31 +259,139 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
             query: inputs.mask.offset().saturating_add(self.queries.first),
         });
     }
+}
+
+/// Blocks of queries that meet the same keys one after the other, so that keys gather what many
+/// queries have for them at a time.
+struct Group<'a, S: Simd, const V: usize, const G: usize> {
+    blocks: [Block<'a, S, V>; G],
+    /// `Q` and `dO` by panels of columns.
+    q_panels: &'a mut [Stored<V>],
+    dout_panels: &'a mut [Stored<V>],
+    /// Of one block: `S^T`, and `dP^T`, then `scale dS^T`.
+    scores: &'a mut [Stored<V>],
+    dscores: &'a mut [Stored<V>],
+    /// Of all blocks, side by side: `P^T` and `scale dS^T`.
+    all_weights: &'a mut [[Stored<V>; G]],
+    all_dscores: &'a mut [[Stored<V>; G]],
+    /// Queries in the group.
+    count: usize,
+    /// Sum of `dS` over each diagonal `i - j`, the one of the first query and the last key first.
+    diagonals: &'a mut [f32],
+}
+
+impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
+    const WIDTH: usize = V * LANES;
+
+    #[inline(always)]
+    fn new(simd: S, inputs: AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
+        let blocks = [(); G].map(|()| Block::new(simd, inputs, workspace));
+        let panels = |cols: usize| cols.div_ceil(Self::WIDTH) * GROUP;
+        let mut rows = |rows: usize| row::rows_of::<V>(carve(workspace, rows * Self::WIDTH));
+        Self {
+            blocks,
+            q_panels: rows(panels(inputs.q.cols())),
+            dout_panels: rows(panels(inputs.v.cols())),
+            scores: rows(KEYS),
+            dscores: rows(KEYS),
+            all_weights: rows(KEYS * G).as_chunks_mut().0,
+            all_dscores: rows(KEYS * G).as_chunks_mut().0,
+            count: 0,
+            diagonals: &mut [],
+        }
+    }
+
+    /// Makes this the group of queries from `first` on, whose rows of `dO` are `dout`.
+    #[inline(always)]
+    fn load(&mut self, simd: S, first: usize, dout: MatRef<'_>, out: MatRef<'_>, log_sums: &[f32]) {
+        self.count = dout.rows();
+        for (b, block) in self.blocks.iter_mut().enumerate() {
+            let at = (b * Self::WIDTH).min(self.count);
+            let count = Self::WIDTH.min(self.count - at);
+            block.load(simd, first + at, dout.rows_from(at, count), out, log_sums);
+        }
+        if let Some(block) = self.blocks.first() {
+            let q = block.queries.inputs.q.rows_from(first, self.count);
+            copy_panels(self.q_panels, GROUP, q);
+            copy_panels(self.dout_panels, GROUP, dout);
+        }
+    }
+
+    /// `P^T` and `scale dS^T` of all blocks for the block of keys from `start` on, and `dQ^T`.
+    #[inline(always)]
+    fn weigh<const R: usize>(&mut self, simd: S, start: usize) {
+        for (b, block) in self.blocks.iter_mut().enumerate() {
+            let keys = block.queries.keys_from(start);
+            let AttentionInputs { v, scale, .. } = block.queries.inputs;
+            block.queries.score::<R>(simd, keys, self.scores);
+            simd.call(RowsTimes::<R, V> {
+                a: v.rows_from(keys.start, keys.count),
+                b: block.dout,
+                out: self.dscores,
+            });
+            let scale = row::splat(simd, scale);
+            let rows = self.scores.iter().zip(self.dscores.iter_mut());
+            let all = self.all_weights.iter_mut().zip(self.all_dscores.iter_mut());
+            for (j, ((score, dscore), (weights, dscores))) in rows.zip(all).enumerate() {
+                let (Some(weight), Some(scaled_dscore)) = (weights.get_mut(b), dscores.get_mut(b))
+                else {
+                    return;
+                };
+                if j >= keys.count {
+                    // No query of this block sees the key.
+                    (*weight, *scaled_dscore) = ([[0.0; LANES]; V], [[0.0; LANES]; V]);
+                    continue;
+                }
+                let p = row::exp2_of_difference(simd, row::load(simd, score), block.log_sums);
+                let dp = row::sub(simd, row::load(simd, dscore), block.means);
+                let mut ds = row::mul(simd, p, dp);
+                if j >= keys.clear {
+                    // 0 even where the key or its value holds NaN.
+                    let limit = block.queries.diagonal.limit(simd, keys.start + j);
+                    let zero = row::splat(simd, 0.0);
+                    ds = block.queries.diagonal.select(simd, limit, ds, zero);
+                }
+                let scaled = row::mul(simd, ds, scale);
+                row::store(simd, p, weight);
+                row::store(simd, scaled, scaled_dscore);
+                row::store(simd, scaled, dscore);
+                if !self.diagonals.is_empty() {
+                    let last = block.queries.inputs.k.rows() - 1;
+                    let at = block.queries.first + last - (keys.start + j);
+                    add_to_diagonals(simd, self.diagonals, at, ds);
+                }
+            }
+            block.add_to_queries::<R>(simd, keys, self.dscores);
+        }
+    }
 
     /// `dV += P^T dO` and `dK += (scale dS^T) Q`.
     #[inline(always)]
     fn add_to_keys<const R: usize>(
         &mut self,
         simd: S,
-        keys: Keys,
+        start: usize,
         gradients: &mut AttentionGradients<'_>,
     ) {
-        let count = self.queries.count;
+        let blocks = self.blocks.iter();
+        let keys = blocks.fold(0, |keys, block| {
+            keys.max(block.queries.keys_from(start).count)
+        });
         let operands = [
-            (&*self.weights, &*self.dout_panels, &mut gradients.dv),
-            (&*self.dscores, &*self.q_panels, &mut gradients.dk),
+            (&*self.all_weights, &*self.dout_panels, &mut gradients.dv),
+            (&*self.all_dscores, &*self.q_panels, &mut gradients.dk),
         ];
         for (factors, panels, out) in operands {
-            let factors = factors.as_flattened().as_flattened();
-            let Ok(a) = MatRef::with_stride(factors, keys.count, count, Self::WIDTH) else {
+            let factors = factors.as_flattened().as_flattened().as_flattened();
+            let Ok(a) = MatRef::with_stride(factors, keys, self.count, GROUP) else {
                 return;
             };
-            for (p, panel) in panels.chunks(Self::WIDTH).enumerate() {
+            for (p, panel) in panels.chunks(GROUP).enumerate() {
                 simd.call(AddRowsTimes::<R, V> {
                     a,
-                    b: panel.get(..count).unwrap_or(&[]),
+                    b: panel.get(..self.count).unwrap_or(&[]),
                     out: out.reborrow(),
-                    row: keys.start,
+                    row: start,
                     column: p * Self::WIDTH,
                 });
             }
@@ -341,8 +400,8 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
 
     /// Sums the diagonals of each distance.
     #[inline(always)]
-    fn add_to_bias(&self, dbias: &mut [f32]) {
-        let AttentionInputs { q, k, mask, .. } = self.queries.inputs;
+    fn add_to_bias(&self, inputs: AttentionInputs<'_>, dbias: &mut [f32]) {
+        let AttentionInputs { q, k, mask, .. } = inputs;
         let Some(last) = k.rows().checked_sub(1) else {
             return;
         };

@@ -13,9 +13,13 @@ pub(super) const KEYS: usize = 64;
 /// Lanes of the widest block of queries.
 pub(super) const MAX_WIDTH: usize = 2 * LANES;
 
-/// Elements of workspace of [`Queries`], with rows of `d`.
-pub(super) const fn queries_len(d: usize) -> usize {
-    d.saturating_mul(MAX_WIDTH).saturating_add(KEYS + MAX_WIDTH)
+/// Lanes of a group of blocks of queries, which meet a block of keys while it is in the caches.
+pub(super) const GROUP: usize = 64;
+
+/// Elements of workspace of a group's [`Queries`], with rows of `d`.
+pub(super) const fn group_queries_len(d: usize) -> usize {
+    let strips = (KEYS + MAX_WIDTH) * (GROUP / LANES);
+    d.saturating_mul(GROUP).saturating_add(strips)
 }
 
 /// Keys `start .. start + count`, of which every query of the block sees the first `clear`.
@@ -42,7 +46,7 @@ impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
     /// Lanes.
     pub(super) const WIDTH: usize = V * LANES;
 
-    /// An empty block in [`queries_len`] elements of `workspace`.
+    /// An empty block in its share of [`group_queries_len`] elements of `workspace`.
     #[inline(always)]
     pub(super) fn new(simd: S, inputs: AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
         Self {
@@ -68,21 +72,31 @@ impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
         self.diagonal = Diagonal::new(simd, mask.offset().saturating_add(first));
     }
 
-    /// The blocks of keys that at least one of the queries sees, in order.
+    /// How many keys, from the first on, at least one of the queries sees.
     #[inline(always)]
-    pub(super) fn blocks(&self) -> impl Iterator<Item = Keys> + use<S, V> {
-        let AttentionInputs { k, mask, .. } = self.inputs;
-        let seen_by_all = mask.visible(self.first, k.rows());
-        let seen = mask.visible(self.first + self.count.saturating_sub(1), k.rows());
-        (0..seen).step_by(KEYS).map(move |start| {
-            let count = KEYS.min(seen - start);
-            let clear = seen_by_all.saturating_sub(start).min(count);
-            Keys {
-                start,
-                count,
-                clear,
-            }
-        })
+    pub(super) fn seen(&self) -> usize {
+        self.seen_by(self.first + self.count.saturating_sub(1))
+    }
+
+    #[inline(always)]
+    fn seen_by(&self, query: usize) -> usize {
+        self.inputs.mask.visible(query, self.inputs.k.rows())
+    }
+
+    /// What the queries see of the block of keys from `start` on.
+    #[inline(always)]
+    pub(super) fn keys_from(&self, start: usize) -> Keys {
+        let count = match self.count {
+            0 => 0,
+            _ => self.seen().saturating_sub(start).min(KEYS),
+        };
+        let seen_by_all = self.seen_by(self.first).saturating_sub(start);
+        let clear = seen_by_all.min(count);
+        Keys {
+            start,
+            count,
+            clear,
+        }
     }
 
     /// `scores = log2(e) (scale K Q^T + bias)`, `-inf` where masked, by tiles of `R` keys.

@@ -2,12 +2,13 @@
 //!
 //! The idea: lanes are queries. A block of queries is transposed once, scaled by `log2(e)`, so
 //! that everything that belongs to one query, its running maximum, its sum, its column of outputs,
-//! lives in one lane and every step is elementwise. Keys come in blocks of 64:
+//! lives in one lane and every step is elementwise. Keys come in blocks of 64, and a few blocks of
+//! queries meet each of those one after the other, while it is in the caches:
 //!
 //! ```text
-//! for each block of queries
+//! for each group of blocks of queries
 //!     maximum = lowest, sum = 0, O^T = 0
-//!     for each block of keys that any of them sees
+//!     for each block of keys that any of them sees, for each block of queries
 //!         S^T = K Q^T + bias, -inf where masked        tiles of rows of K
 //!         new = max(maximum, S^T)                      after the mask: the future has no say
 //!         P^T = 2^(S^T - new)
@@ -21,7 +22,7 @@
 //! lanes do not touch each other.
 
 use super::AttentionInputs;
-use super::block::{KEYS, Keys, MAX_WIDTH, Queries, queries_len};
+use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
 use super::pack::{ALIGN_SLACK, TransposeFrom, align, carve};
 use super::row::{self, Row, Stored};
 use super::tile::AddColumnsTimes;
@@ -31,11 +32,13 @@ use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::f32::consts::LN_2;
 
 /// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `32 (d + dv + 68)`, whatever `n` and `m`; 25 KiB for heads of 64.
+/// `dv`: about `64 (d + dv + 40)`, whatever `n` and `m`; 42 KiB for heads of 64.
 pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let _ = (n, m);
-    let rows = dv.saturating_add(KEYS).saturating_mul(MAX_WIDTH);
-    rows.saturating_add(queries_len(d))
+    let outputs = dv.saturating_mul(GROUP);
+    outputs
+        .saturating_add(group_queries_len(d))
+        .saturating_add(KEYS * MAX_WIDTH)
         .saturating_add(ALIGN_SLACK)
 }
 
@@ -101,47 +104,58 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if const { S::REGISTERS >= 32 } {
-            forward_with::<S, 8, 2>(simd, self);
+            forward_with::<S, 8, 2, { GROUP / LANES / 2 }>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
-            forward_with::<S, 6, 1>(simd, self);
+            forward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
         } else {
-            forward_with::<S, 2, 1>(simd, self);
+            forward_with::<S, 2, 1, { GROUP / LANES }>(simd, self);
         }
     }
 }
 
-/// With tiles of `R` rows and `V` vectors.
+/// With tiles of `R` rows and `V` vectors, and groups of `G` blocks.
 #[inline(always)]
-fn forward_with<S: Simd, const R: usize, const V: usize>(simd: S, mut forward: Forward<'_>) {
+fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
+    simd: S,
+    mut forward: Forward<'_>,
+) {
     let inputs = forward.inputs;
     let width = V * LANES;
     let mut workspace = align(forward.workspace);
-    let mut block = Block::<S, V> {
+    let scores = row::rows_of::<V>(carve(&mut workspace, KEYS * width));
+    let mut blocks: [Block<'_, S, V>; G] = [(); G].map(|()| Block {
         queries: Queries::new(simd, inputs, &mut workspace),
-        scores: row::rows_of(carve(&mut workspace, KEYS * width)),
         outputs: row::rows_of(carve(&mut workspace, inputs.v.cols() * width)),
         max: row::splat(simd, 0.0),
         sum: row::splat(simd, 0.0),
-    };
-    for (b, log_sums) in forward.log_sums.chunks_mut(width).enumerate() {
-        let first = b * width;
-        block.queries.load(simd, first, log_sums.len());
-        block.attend::<R>(simd);
-        block.finish(simd, log_sums);
-        simd.call(TransposeFrom::<V, false> {
-            block: block.outputs,
-            rows: forward.out.reborrow(),
-            first,
-            count: log_sums.len(),
-        });
+    });
+    for (g, log_sums) in forward.log_sums.chunks_mut(GROUP).enumerate() {
+        let (mut first, mut seen) = (g * GROUP, 0);
+        for (block, log_sums) in blocks.iter_mut().zip(log_sums.chunks(width)) {
+            block.load(simd, first, log_sums.len());
+            seen = block.queries.seen();
+            first += width;
+        }
+        for start in (0..seen).step_by(KEYS) {
+            for (block, _) in blocks.iter_mut().zip(log_sums.chunks(width)) {
+                block.attend::<R>(simd, start, scores);
+            }
+        }
+        for (block, log_sums) in blocks.iter_mut().zip(log_sums.chunks_mut(width)) {
+            block.finish(simd, log_sums);
+            simd.call(TransposeFrom::<V, false> {
+                block: block.outputs,
+                rows: forward.out.reborrow(),
+                first: block.queries.first,
+                count: block.queries.count,
+            });
+        }
     }
 }
 
 /// A block of queries and what has been summed for each.
 struct Block<'a, S: Simd, const V: usize> {
     queries: Queries<'a, S, V>,
-    /// `S^T`, then `P^T`.
-    scores: &'a mut [Stored<V>],
     /// `O^T`.
     outputs: &'a mut [Stored<V>],
     /// Running maximum of the scores.
@@ -151,25 +165,34 @@ struct Block<'a, S: Simd, const V: usize> {
 }
 
 impl<S: Simd, const V: usize> Block<'_, S, V> {
-    /// The queries against every key that one of them sees.
+    /// Makes this the block of queries from `first` on, before they have seen any key.
     #[inline(always)]
-    fn attend<const R: usize>(&mut self, simd: S) {
+    fn load(&mut self, simd: S, first: usize, count: usize) {
+        self.queries.load(simd, first, count);
         self.outputs.fill([[0.0; LANES]; V]);
         // Finite, so that no difference of maxima or of hidden scores is NaN.
         self.max = row::splat(simd, f32::MIN);
         self.sum = row::splat(simd, 0.0);
-        for keys in self.queries.blocks() {
-            self.queries.score::<R>(simd, keys, self.scores);
-            let decay = self.exponentials(simd, keys);
-            self.add_values::<R>(simd, keys, decay);
+    }
+
+    /// The queries against what they see of the block of keys from `start` on. `scores` is scratch:
+    /// `S^T`, then `P^T`.
+    #[inline(always)]
+    fn attend<const R: usize>(&mut self, simd: S, start: usize, scores: &mut [Stored<V>]) {
+        let keys = self.queries.keys_from(start);
+        if keys.count == 0 {
+            return;
         }
+        self.queries.score::<R>(simd, keys, scores);
+        let scores = scores.get_mut(..keys.count).unwrap_or(&mut []);
+        let decay = self.exponentials(simd, scores);
+        self.add_values::<R>(simd, keys, decay, scores);
     }
 
     /// Turns scores into `2^(score - max)` with the new maximum. Returns the factor by which
     /// everything summed so far shrinks.
     #[inline(always)]
-    fn exponentials(&mut self, simd: S, keys: Keys) -> Row<S, V> {
-        let scores = self.scores.get_mut(..keys.count).unwrap_or(&mut []);
+    fn exponentials(&mut self, simd: S, scores: &mut [Stored<V>]) -> Row<S, V> {
         let mut max = self.max;
         for stored in scores.iter() {
             max = row::max(simd, row::load(simd, stored), max);
@@ -193,13 +216,19 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
 
     /// `O^T = O^T decay + V^T P^T`.
     #[inline(always)]
-    fn add_values<const R: usize>(&mut self, simd: S, keys: Keys, decay: Row<S, V>) {
+    fn add_values<const R: usize>(
+        &mut self,
+        simd: S,
+        keys: Keys,
+        decay: Row<S, V>,
+        weights: &[Stored<V>],
+    ) {
         let mut stored = [[0.0; LANES]; V];
         row::store(simd, decay, &mut stored);
         let inputs = self.queries.inputs;
         simd.call(AddColumnsTimes::<R, V> {
             a: inputs.v.rows_from(keys.start, keys.count),
-            b: self.scores.get(..keys.count).unwrap_or(&[]),
+            b: weights,
             out: self.outputs,
             decay: stored,
             clear: keys.clear,

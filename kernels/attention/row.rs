@@ -55,6 +55,30 @@ pub(super) fn store<S: Simd, const V: usize>(simd: S, row: Row<S, V>, stored: &m
     }
 }
 
+/// Reads as much of a row as `values` has; zeros beyond.
+#[inline(always)]
+pub(super) fn load_from<S: Simd, const V: usize>(simd: S, values: &[f32]) -> Row<S, V> {
+    if let Some(stored) = first_of(values) {
+        return load(simd, stored);
+    }
+    let mut row = splat(simd, 0.0);
+    for (x, values) in row.iter_mut().zip(values.chunks(LANES)) {
+        *x = simd.load_partial(values);
+    }
+    row
+}
+
+/// Writes as much of a row as `values` has room for.
+#[inline(always)]
+pub(super) fn store_to<S: Simd, const V: usize>(simd: S, row: Row<S, V>, values: &mut [f32]) {
+    if let Some(stored) = first_of_mut(values) {
+        return store(simd, row, stored);
+    }
+    for (x, values) in row.into_iter().zip(values.chunks_mut(LANES)) {
+        simd.store_partial(x, values);
+    }
+}
+
 /// `a + b`.
 #[inline(always)]
 pub(super) fn add<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, V>) -> Row<S, V> {

@@ -109,21 +109,14 @@ impl<const R: usize, const V: usize> Kernel for AddRowsTimes<'_, R, V> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         for first in (0..self.a.rows()).step_by(R) {
-            let mut stored = [[[0.0; LANES]; V]; R];
-            for (stored, row) in stored.iter_mut().zip(self.rows_from(first)) {
-                match row::first_of(row) {
-                    Some(row) => *stored = *row,
-                    None => copy(row, stored.as_flattened_mut()),
-                }
+            let mut tile = [row::splat(simd, 0.0); R];
+            for (tile, row) in tile.iter_mut().zip(self.rows_from(first)) {
+                *tile = row::load_from(simd, row);
             }
             let rows = tile_of_rows(self.a, first);
-            let tile = add_rows_times::<S, R, V>(simd, load(simd, &stored), rows, self.b);
-            store(simd, tile, &mut stored);
-            for (stored, row) in stored.iter().zip(self.rows_from(first)) {
-                match row::first_of_mut(row) {
-                    Some(row) => *row = *stored,
-                    None => copy(stored.as_flattened(), row),
-                }
+            tile = add_rows_times::<S, R, V>(simd, tile, rows, self.b);
+            for (tile, row) in tile.into_iter().zip(self.rows_from(first)) {
+                row::store_to(simd, tile, row);
             }
         }
     }
@@ -140,14 +133,6 @@ impl<const R: usize, const V: usize> AddRowsTimes<'_, R, V> {
         let rows = self.out.data_mut().get_mut(start..).unwrap_or(&mut []);
         let rows = rows.chunks_mut(stride).take(count);
         rows.map(move |row| row.get_mut(..width).unwrap_or(&mut []))
-    }
-}
-
-/// Copies the common prefix.
-#[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 
@@ -215,26 +200,29 @@ fn add_columns_times<S: Simd, const R: usize, const V: usize>(
     column: usize,
     b: &[Stored<V>],
 ) -> Tile<S, R, V> {
-    let Some((last_b, b)) = b.split_last() else {
-        return tile;
-    };
-    // Every row but the last is followed by a whole stride: one check before the loop.
-    let rows = a
-        .data()
-        .get(column..)
-        .unwrap_or(&[])
-        .chunks_exact(a.stride().max(1));
-    for (b, row) in b.iter().zip(rows) {
+    let stride = a.stride().max(1);
+    let data = a.data().get(column..).unwrap_or(&[]);
+    // The last row is not followed by a whole stride, and so never part of a group.
+    let groups = data.chunks_exact(UNROLL * stride);
+    let whole = groups.len().min(b.len() / UNROLL);
+    for (group, b) in groups.zip(b.as_chunks::<UNROLL>().0) {
+        for (i, b) in b.iter().enumerate() {
+            if let Some(factors) = group.get(i * stride..).unwrap_or(&[]).first_chunk::<R>() {
+                tile = step(simd, tile, factors, b);
+            }
+        }
+    }
+    for (k, b) in b.iter().enumerate().skip(whole * UNROLL) {
+        let row = a.row(k).get(column..).unwrap_or(&[]);
         if let Some(factors) = row.first_chunk::<R>() {
             tile = step(simd, tile, factors, b);
         }
     }
-    let last_row = a.row(b.len()).get(column..).unwrap_or(&[]);
-    match last_row.first_chunk::<R>() {
-        Some(factors) => step(simd, tile, factors, last_b),
-        None => tile,
-    }
+    tile
 }
+
+/// Steps between two looks at the end of a loop.
+const UNROLL: usize = 4;
 
 /// `tile[r] + factors[r] b`.
 #[inline(always)]

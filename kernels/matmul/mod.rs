@@ -6,7 +6,7 @@
 //! blocks of `BLOCK_K`, the columns into what the workspace holds, and `b` is copied once per
 //! block into panels as wide as a tile (`pack`), so that the tile reads it in order and the
 //! first cache level keeps a panel while all rows of a block pass by; the second cache level keeps
-//! those, copied likewise where many columns pay for it (K. Goto and R. van de Geijn, "Anatomy of high-performance matrix
+//! those, copied likewise where many columns pay for it; a small `b` is read where it lies (K. Goto and R. van de Geijn, "Anatomy of high-performance matrix
 //! multiplication", 2008).
 //!
 //! ```text
@@ -25,6 +25,7 @@
 mod matvec;
 mod pack;
 mod product;
+mod small;
 mod tile;
 
 pub use matvec::{matvec, matvec_t};
@@ -33,6 +34,7 @@ use crate::error::{KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{LANES, dispatch};
 use product::{Operand, Product};
+use small::{SmallProduct, is_small};
 
 /// Steps of the inner dimension that one chain of multiply-adds covers. Part of the result's
 /// definition (its rounding), and chosen so that a panel of `b` fills half of the first cache
@@ -102,6 +104,12 @@ pub fn matmul(
     accum: Accum,
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
+    let (m, n, k) = check(&dst, Operand::rows(a), Operand::rows(b))?;
+    if m > 0 && n > 0 && k > 0 && is_small(k, n) {
+        let _ = take(workspace, matmul_workspace_len(m, n, k))?;
+        dispatch(SmallProduct { dst, a, b, accum });
+        return Ok(());
+    }
     let (a, b) = (Operand::rows(a), Operand::rows(b));
     product(dst, a, b, accum, workspace)
 }

@@ -155,6 +155,28 @@ fn products_are_bit_equal_within_a_class_and_for_every_form() {
 }
 
 #[test]
+fn small_products_have_the_bits_of_packed_ones() {
+    on_every_backend(|backend| {
+        let small = SHAPES
+            .iter()
+            .filter(|(m, n, k)| m * n * k > 0 && is_small(*k, *n));
+        for (m, n, k) in small.copied() {
+            let problem = Problem::new(Form::Nn, (m, n, k));
+            for accum in [Accum::Replace, Accum::Add] {
+                let mut dst = problem.old.clone();
+                backend.run(SmallProduct {
+                    dst: MatMut::new(&mut dst, m, n).unwrap(),
+                    a: MatRef::new(&problem.stored.0, m, k).unwrap(),
+                    b: MatRef::new(&problem.stored.1, k, n).unwrap(),
+                    accum,
+                });
+                assert_eq!(dst, problem.solve(backend, accum), "{m} x {n} x {k}");
+            }
+        }
+    });
+}
+
+#[test]
 fn rows_and_columns_may_be_shared_out_without_a_change_of_bits() {
     let (m, n, k) = (37, 70, 300);
     let (a, b) = (values(m * k, 1), values(k * n, 2));

@@ -10,7 +10,8 @@
 //! | `seed.b` | position bias, `heads x context` |
 //! | `seed.t` | parameters of the tree's inner nodes, `V - 1 x d` |
 //! | `llama.c` | the rest of a [`LlamaConfig`], 64-bit words |
-//! | `llama.w` | the weights of a [`LlamaRef`] |
+//! | `llama.w` | the weights of a [`LlamaRef`], or, of a [`LlamaInt8Ref`], |
+//! | `llama.n`, `llama.s`, `llama.q` | its normalisations, scales and values |
 //! | `huff.off`, `huff.nod`, `huff.cod` | the tree, see [`huffman`] |
 //! | `vectors` | the word vectors of the run, `V x d'`, if kept |
 //!
@@ -27,8 +28,8 @@ mod session;
 mod tests;
 
 pub use config::{Architecture, ModelConfig, OutputKind};
-pub use llama::{LlamaConfig, LlamaRef, Tensor};
-pub use network::Network;
+pub use llama::{LlamaConfig, LlamaInt8Ref, LlamaRef, Tensor};
+pub use network::{CacheType, Network, Parameters};
 pub use output::OutputRef;
 pub use seed::SeedRef;
 pub use session::Session;
@@ -62,6 +63,12 @@ pub mod sections {
     pub const LLAMA_CONFIG: [u8; 8] = *b"llama.c\0";
     /// Its weights.
     pub const LLAMA_WEIGHTS: [u8; 8] = *b"llama.w\0";
+    /// Its normalisations, where the matrices are in eight bits.
+    pub const LLAMA_NORMS: [u8; 8] = *b"llama.n\0";
+    /// A scale a row of these.
+    pub const LLAMA_SCALES: [u8; 8] = *b"llama.s\0";
+    /// Their values.
+    pub const LLAMA_VALUES: [u8; 8] = *b"llama.q\0";
     /// Offsets, nodes and codes of the tree.
     pub const TREE: [[u8; 8]; 3] = [*b"huff.off", *b"huff.nod", *b"huff.cod"];
     /// Word vectors.
@@ -100,7 +107,7 @@ pub struct ModelRef<'a> {
     config: ModelConfig,
     settings: &'a str,
     tokenizer: TokenizerRef<'a>,
-    network: Network<'a>,
+    parameters: Parameters<'a>,
     vectors: Option<MatRef<'a>>,
 }
 
@@ -163,9 +170,9 @@ impl<'a> ModelRef<'a> {
             config,
             settings: settings.map_err(|_| content(file, &sections::SETTINGS))?,
             tokenizer,
-            network: match config.architecture {
+            parameters: match config.architecture {
                 Architecture::Seed => read_seed(file, &config)?.into(),
-                Architecture::Llama => read_llama(file, &config)?.into(),
+                Architecture::Llama => read_llama(file, &config)?,
             },
             vectors: read_vectors(file, &config)?,
         })
@@ -177,6 +184,8 @@ impl<'a> ModelRef<'a> {
             sections::BIAS,
             sections::THETAS,
             sections::LLAMA_WEIGHTS,
+            sections::LLAMA_NORMS,
+            sections::LLAMA_SCALES,
             sections::VECTORS,
         ];
         for name in sections::TABLES.iter().chain(&tables) {
@@ -193,7 +202,10 @@ impl<'a> ModelRef<'a> {
     }
 
     fn check_tree(&self, file: &Container<'_>, workspace: &mut [u32]) -> Result<(), ModelError> {
-        let OutputRef::Tree { tree, .. } = self.network.output() else {
+        let Parameters::F32(network) = self.parameters else {
+            return Ok(());
+        };
+        let OutputRef::Tree { tree, .. } = network.output() else {
             return Ok(());
         };
         match HuffmanRef::new_checked(tree.offsets(), tree.nodes(), tree.codes(), workspace) {
@@ -219,8 +231,8 @@ impl<'a> ModelRef<'a> {
     }
 
     /// The parameters.
-    pub fn network(&self) -> Network<'a> {
-        self.network
+    pub fn parameters(&self) -> Parameters<'a> {
+        self.parameters
     }
 
     /// The word vectors of the run, one row a token, if the file keeps them.
@@ -230,7 +242,7 @@ impl<'a> ModelRef<'a> {
 
     /// Elements of workspace that [`ModelRef::predict`] and a [`Session`] need.
     pub fn session_workspace_len(&self) -> usize {
-        self.network.session_workspace_len()
+        self.parameters.session_workspace_len()
     }
 
     /// Logits of the token that follows `context`, of which the last `config().context` count.
@@ -244,8 +256,8 @@ impl<'a> ModelRef<'a> {
         logits: &mut [f32],
         workspace: &mut [f32],
     ) -> Result<(), KernelError> {
-        let mut session = Session::new(self.network, workspace)?;
-        let start = context.len().saturating_sub(self.network.context());
+        let mut session = Session::new(self.parameters, workspace)?;
+        let start = context.len().saturating_sub(self.parameters.context());
         for token in context.get(start..).unwrap_or(&[]) {
             session.push(*token)?;
         }
@@ -299,15 +311,26 @@ fn read_seed<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<SeedRef<'
         .map_err(|_| content(file, &sections::CONFIG))
 }
 
-fn read_llama<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<LlamaRef<'a>, FormatError> {
+fn read_llama<'a>(
+    file: &Container<'a>,
+    config: &ModelConfig,
+) -> Result<Parameters<'a>, FormatError> {
     let words = file.section(&sections::LLAMA_CONFIG)?;
     let wrong = content(file, &sections::LLAMA_CONFIG);
     let shape = LlamaConfig::from_words(config, words).ok_or(wrong)?;
+    if file.has(&sections::LLAMA_VALUES) {
+        let [norms, scales] = [sections::LLAMA_NORMS, sections::LLAMA_SCALES];
+        let (norms, scales) = (file.section(&norms)?, file.section(&scales)?);
+        let values = file.section(&sections::LLAMA_VALUES)?;
+        let model = LlamaInt8Ref::new(shape, norms, scales, values);
+        return model.map(Parameters::from).map_err(|_| wrong);
+    }
     let tree = match config.output {
         OutputKind::Tree => Some(read_tree(file)?),
         _ => None,
     };
-    LlamaRef::new(shape, file.section(&sections::LLAMA_WEIGHTS)?, tree).map_err(|_| wrong)
+    let model = LlamaRef::new(shape, file.section(&sections::LLAMA_WEIGHTS)?, tree);
+    model.map(Parameters::from).map_err(|_| wrong)
 }
 
 fn read_tree<'a>(file: &Container<'a>) -> Result<HuffmanRef<'a>, FormatError> {

@@ -8,10 +8,13 @@
 //! Source: Vaswani et al., Attention Is All You Need, 2017; Shaw et al., Self-Attention with
 //! Relative Position Representations, 2018 (the bias, reduced to a number a head and distance).
 
+use super::llama::Observer;
 use super::output::OutputRef;
 use crate::attention::{attend_one, attend_one_workspace_len};
 use crate::error::{BufferTooSmall, KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
+use crate::matmul::matvec;
+use crate::softmax::softmax_in_place;
 use core::cell::Cell;
 
 /// The tables of a model of configuration seed, whose shapes fit each other.
@@ -213,15 +216,44 @@ impl<'a> Cache<'a> {
         Ok(())
     }
 
-    /// The hidden vector after the last token, and scratch for the output layer.
-    pub(super) fn hidden(&mut self) -> Result<(&[f32], &mut [f32]), KernelError> {
-        let d = self.model.dim();
-        let used = self.len * d;
-        let keys = MatRef::new(self.keys.get(..used).unwrap_or(&[]), self.len, d)?;
-        let values = MatRef::new(self.values.get(..used).unwrap_or(&[]), self.len, d)?;
+    /// Logits of the token after the last.
+    pub(super) fn logits(&mut self, logits: &mut [f32]) -> Result<(), KernelError> {
+        let [keys, values] = [&*self.keys, &*self.values].map(|cache| self.used(cache));
         self.model
-            .attend(self.last, keys, values, self.hidden, self.scratch)?;
-        Ok((self.hidden, self.scratch))
+            .attend(self.last, keys?, values?, self.hidden, self.scratch)?;
+        let output = self.model.output();
+        output.logits(self.hidden, logits, self.scratch)
+    }
+
+    /// Shows where the last token looks, head by head.
+    pub(super) fn observe(&mut self, observe: Observer<'_>) -> Result<(), KernelError> {
+        let (model, width) = (self.model, self.model.head_width());
+        let query = MatRef::new(model.q.row(self.last as usize), 1, model.dim())?;
+        for head in 0..model.heads {
+            let q = head_of(query, head, width)?;
+            let keys = head_of(self.used(self.keys)?, head, width)?;
+            let weights = take(self.scratch, self.len)?;
+            matvec(weights, keys, q.row(0))?;
+            for weight in weights.iter_mut() {
+                *weight *= model.scale();
+            }
+            for (weight, bias) in weights
+                .iter_mut()
+                .rev()
+                .zip(model.bias(head).unwrap_or(&[]))
+            {
+                *weight += bias;
+            }
+            softmax_in_place(weights);
+            observe(0, head, weights);
+        }
+        Ok(())
+    }
+
+    /// The rows of a cache that are filled.
+    fn used<'b>(&self, cache: &'b [f32]) -> Result<MatRef<'b>, ShapeError> {
+        let d = self.model.dim();
+        MatRef::new(cache.get(..self.len * d).unwrap_or(&[]), self.len, d)
     }
 }
 
@@ -234,7 +266,7 @@ fn drop_oldest(cache: &mut [f32], d: usize) {
 }
 
 /// The columns of one head: a view of a tensor of several.
-pub(super) fn head_of(m: MatRef<'_>, head: usize, width: usize) -> Result<MatRef<'_>, ShapeError> {
+fn head_of(m: MatRef<'_>, head: usize, width: usize) -> Result<MatRef<'_>, ShapeError> {
     let data = m.data().get(head * width..).unwrap_or(&[]);
     MatRef::with_stride(data, m.rows(), width, m.stride())
 }

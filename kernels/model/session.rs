@@ -1,6 +1,7 @@
 //! Text that grows token by token, over a cache of keys and values in the caller's buffer.
 
-use super::{Network, llama, seed};
+use super::llama::{self, Stored};
+use super::{CacheType, Network, Parameters, seed};
 use crate::error::{BufferTooSmall, KernelError, ShapeError, take};
 use crate::rng::Rng;
 use crate::sample::{SampleError, Sampling, sample};
@@ -28,7 +29,7 @@ use crate::sample::{SampleError, Sampling, sample};
 /// ```
 #[derive(Debug)]
 pub struct Session<'a> {
-    network: Network<'a>,
+    vocab_size: usize,
     cache: Cache<'a>,
 }
 
@@ -39,21 +40,41 @@ enum Cache<'a> {
 }
 
 impl<'a> Session<'a> {
+    /// A session that has read nothing, with a cache in `f32`.
+    ///
+    /// # Errors
+    /// [`BufferTooSmall`] when `workspace` holds fewer than
+    /// [`Parameters::session_workspace_len`].
+    pub fn new(
+        model: impl Into<Parameters<'a>>,
+        workspace: &'a mut [f32],
+    ) -> Result<Self, BufferTooSmall> {
+        Self::with_cache(model, CacheType::F32, workspace)
+    }
+
     /// A session that has read nothing.
     ///
     /// # Errors
     /// [`BufferTooSmall`] when `workspace` holds fewer than
-    /// [`Network::session_workspace_len`].
-    pub fn new(
-        model: impl Into<Network<'a>>,
+    /// [`Parameters::session_workspace_len_with`].
+    pub fn with_cache(
+        model: impl Into<Parameters<'a>>,
+        cache: CacheType,
         workspace: &'a mut [f32],
     ) -> Result<Self, BufferTooSmall> {
-        let network = model.into();
-        let cache = match network {
-            Network::Seed(model) => Cache::Seed(seed::Cache::new(model, workspace)?),
-            Network::Llama(model) => Cache::Llama(llama::Cache::new(model, workspace)?),
+        let model = model.into();
+        let vocab_size = model.vocab_size();
+        let llama = |stored, workspace| llama::Cache::new(stored, cache, workspace);
+        let cache = match model {
+            Parameters::F32(Network::Seed(model)) => {
+                Cache::Seed(seed::Cache::new(model, workspace)?)
+            }
+            Parameters::F32(Network::Llama(model)) => {
+                Cache::Llama(llama(Stored::F32(model), workspace)?)
+            }
+            Parameters::Int8(model) => Cache::Llama(llama(Stored::Int8(model), workspace)?),
         };
-        Ok(Self { network, cache })
+        Ok(Self { vocab_size, cache })
     }
 
     /// Reads a token.
@@ -61,13 +82,36 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`ShapeError`](crate::error::ShapeError) for a token outside the vocabulary.
     pub fn push(&mut self, token: u32) -> Result<(), KernelError> {
-        if token as usize >= self.network.vocab_size() {
-            return Err(ShapeError.into());
-        }
+        self.check(token)?;
         match &mut self.cache {
             Cache::Seed(cache) => Ok(cache.push(token)?),
-            Cache::Llama(cache) => cache.push(token),
+            Cache::Llama(cache) => cache.push(token, None),
         }
+    }
+
+    /// Reads a token, and shows where it looks: `observe` is called with each layer and head, and
+    /// the weights, which sum to 1, of the tokens in the cache, oldest first; the last is the token's own.
+    ///
+    /// # Errors
+    /// As [`Session::push`].
+    pub fn push_observed(
+        &mut self,
+        token: u32,
+        observe: &mut dyn FnMut(usize, usize, &[f32]),
+    ) -> Result<(), KernelError> {
+        self.check(token)?;
+        match &mut self.cache {
+            Cache::Seed(cache) => {
+                cache.push(token)?;
+                cache.observe(observe)
+            }
+            Cache::Llama(cache) => cache.push(token, Some(observe)),
+        }
+    }
+
+    fn check(&self, token: u32) -> Result<(), ShapeError> {
+        let known = (token as usize) < self.vocab_size;
+        known.then_some(()).ok_or(ShapeError)
     }
 
     /// Logits of the next token: before the first one, all equal.
@@ -78,16 +122,17 @@ impl<'a> Session<'a> {
     /// [`ShapeError`] unless there is one logit a token.
     ///
     /// # Precision
-    /// As [`attend_one`](crate::attention::attend_one) and [`matvec`](crate::matmul::matvec).
+    /// As [`attend_cached`](crate::attention::attend_cached) and [`matvec`](crate::matmul::matvec); over
+    /// weights in eight bits, every vector before a product is quantised, too
+    /// ([`int8::matvec`](crate::int8::matvec)).
     pub fn logits(&mut self, logits: &mut [f32]) -> Result<(), KernelError> {
-        if logits.len() != self.network.vocab_size() {
+        if logits.len() != self.vocab_size {
             return Err(ShapeError.into());
         }
-        let (hidden, scratch) = match &mut self.cache {
-            Cache::Seed(cache) => cache.hidden()?,
-            Cache::Llama(cache) => cache.hidden(),
-        };
-        self.network.output().logits(hidden, logits, scratch)
+        match &mut self.cache {
+            Cache::Seed(cache) => cache.logits(logits),
+            Cache::Llama(cache) => cache.logits(logits),
+        }
     }
 
     /// Draws the next token and reads it; `logits` and `order` hold one element a token.
@@ -101,7 +146,7 @@ impl<'a> Session<'a> {
         logits: &mut [f32],
         order: &mut [u32],
     ) -> Result<u32, SampleError> {
-        let needed = self.network.vocab_size();
+        let needed = self.vocab_size;
         let too_small = SampleError::Buffer(BufferTooSmall { needed });
         let logits = take(logits, needed)?;
         self.logits(logits).map_err(|_| too_small)?;

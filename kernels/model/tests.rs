@@ -173,3 +173,33 @@ fn configs_survive_their_words_and_others_are_refused() {
         assert_eq!(ModelConfig::from_words(&words), None);
     }
 }
+
+#[test]
+fn an_observer_sees_weights_that_give_the_hidden_vector() {
+    let owner = Owner::new();
+    let model = owner.view();
+    let mut workspace = vec![0.0; model.session_workspace_len()];
+    let mut session = Session::new(model, &mut workspace).unwrap();
+    let text = [3, 3, 0, 6, 1, 2];
+    let mut hidden = vec![0.0; D];
+    for (i, token) in text.iter().enumerate() {
+        hidden.fill(0.0);
+        let window = &text[(i + 1).saturating_sub(4)..=i];
+        let mut observe = |layer: usize, head: usize, weights: &[f32]| {
+            assert_eq!((layer, weights.len()), (0, window.len()));
+            for (token, weight) in window.iter().zip(weights) {
+                let value = &owner.tables[2][*token as usize * D + head * 3..][..3];
+                for (h, v) in hidden[head * 3..].iter_mut().zip(value) {
+                    *h += weight * v;
+                }
+            }
+        };
+        session.push_observed(*token, &mut observe).unwrap();
+    }
+    let mut logits = [0.0; V];
+    session.logits(&mut logits).unwrap();
+    for (logit, row) in logits.iter().zip(owner.tables[3].chunks(D)) {
+        let want: f32 = row.iter().zip(&hidden).map(|(u, h)| u * h).sum();
+        assert!((logit - want).abs() < 1e-5, "{logit} {want}");
+    }
+}

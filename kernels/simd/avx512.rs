@@ -1,7 +1,7 @@
 //! AVX-512: one register holds all sixteen lanes.
 #![allow(unsafe_code)]
 
-use super::{BYTES, Kernel, LANES, Simd};
+use super::{BYTES, Kernel, LANES, SIGNED, Simd};
 use core::arch::x86_64::*;
 
 cpufeatures::new!(
@@ -40,6 +40,7 @@ fn first_lanes(len: usize) -> __mmask16 {
 impl Simd for Avx512 {
     type V = __m512;
     type Bytes = __m512i;
+    type Sums = __m512i;
     const NAME: &'static str = "avx512";
     const FUSED: bool = true;
     const REGISTERS: usize = 32;
@@ -83,6 +84,12 @@ impl Simd for Avx512 {
     fn store_partial(self, v: __m512, out: &mut [f32]) {
         // SAFETY: `self` proves AVX-512 F; masked lanes are not written, the others lie in `out`.
         unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), first_lanes(out.len()), v) }
+    }
+
+    #[inline(always)]
+    fn load_half(self, x: &[u16; LANES]) -> __m512 {
+        // SAFETY: `self` proves AVX-512 F; the array holds the sixteen halves read, unaligned.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(x.as_ptr().cast())) }
     }
 
     #[inline(always)]
@@ -216,6 +223,36 @@ impl Simd for Avx512 {
             let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
             let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
             _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
+        }
+    }
+
+    #[inline(always)]
+    fn no_sums(self) -> __m512i {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_setzero_si512() }
+    }
+
+    /// Widened to sixteen bits, for which there is a product that adds neighbours without loss.
+    #[inline(always)]
+    fn add_products(self, a: &[i8; SIGNED], b: &[i8; SIGNED], sums: __m512i) -> __m512i {
+        // SAFETY: `self` proves AVX-512 F and BW; the arrays hold the 32 bytes read, unaligned.
+        unsafe {
+            let a = _mm512_cvtepi8_epi16(_mm256_loadu_si256(a.as_ptr().cast()));
+            let b = _mm512_cvtepi8_epi16(_mm256_loadu_si256(b.as_ptr().cast()));
+            _mm512_add_epi32(sums, _mm512_madd_epi16(a, b))
+        }
+    }
+
+    #[inline(always)]
+    fn totals(self, [a, b, c, d]: [__m512i; 4]) -> [i32; 4] {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe {
+            [
+                _mm512_reduce_add_epi32(a),
+                _mm512_reduce_add_epi32(b),
+                _mm512_reduce_add_epi32(c),
+                _mm512_reduce_add_epi32(d),
+            ]
         }
     }
 }

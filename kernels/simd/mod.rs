@@ -1,4 +1,4 @@
-//! Sixteen lanes of `f32`, sixty-four bytes, and the choice of instructions at run time.
+//! Sixteen lanes of `f32`, sixty-four bytes, sums of products of signed bytes, and the choice of instructions at run time.
 //!
 //! The idea: a kernel is a struct of borrowed operands that implements [`Kernel`]. Its `run` is
 //! written once, against the dozen operations of [`Simd`], and compiled once for each token:
@@ -19,6 +19,8 @@
 //! one rounding class therefore return the same bits (NaN payloads excepted).
 //!
 //! `RUSTFLAGS='--cfg barelm_backend="portable"'` (or `"avx2"`, `"avx512"`) forces one token.
+
+use crate::half::half_to_f32;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -53,6 +55,9 @@ pub const LANES: usize = 16;
 /// Bytes of every vector of bytes, on every backend: one bit of a `u64` for each.
 pub const BYTES: usize = 64;
 
+/// Signed bytes that one step of an integer dot product takes, on every backend.
+pub const SIGNED: usize = 32;
+
 /// A computation over borrowed operands, written once and compiled for every token.
 ///
 /// `run`, and everything generic that it calls, must be `#[inline(always)]`: only code inlined
@@ -64,12 +69,15 @@ pub trait Kernel {
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
-/// Operations on vectors of [`LANES`] `f32`, and on vectors of [`BYTES`] bytes.
+/// Operations on vectors of [`LANES`] `f32`, on vectors of [`BYTES`] bytes, and on [`SIGNED`] signed
+/// bytes.
 pub trait Simd: Copy {
     /// Sixteen `f32`.
     type V: Copy;
     /// Sixty-four bytes.
     type Bytes: Copy;
+    /// Running sums of products of signed bytes: `i32`, as many as suit the backend.
+    type Sums: Copy;
     /// Name of the instruction set, for reports.
     const NAME: &'static str;
     /// Whether [`Simd::mul_add`] rounds once (fused) or twice.
@@ -114,6 +122,22 @@ pub trait Simd: Copy {
     fn bytes_between(self, x: Self::Bytes, low: u8, high: u8) -> u64;
     /// Those bits `i` of `lanes` for which bit `x[i] % 64` of `set` is set.
     fn bytes_in_set(self, x: Self::Bytes, set: u64, lanes: u64) -> u64;
+    /// Sums of nothing.
+    fn no_sums(self) -> Self::Sums;
+    /// Adds each product `a[i] * b[i]` to one of the sums, exactly: a sum that leaves `i32` wraps.
+    fn add_products(self, a: &[i8; SIGNED], b: &[i8; SIGNED], sums: Self::Sums) -> Self::Sums;
+    /// What all sums together are, for each of four; wraps as they do.
+    fn totals(self, sums: [Self::Sums; 4]) -> [i32; 4];
+
+    /// Reads sixteen numbers of half precision.
+    #[inline(always)]
+    fn load_half(self, x: &[u16; LANES]) -> Self::V {
+        let mut lanes = [0.0; LANES];
+        for (lane, x) in lanes.iter_mut().zip(x) {
+            *lane = half_to_f32(*x);
+        }
+        self.load(&lanes)
+    }
 
     /// Reads up to sixteen values; missing lanes are zero.
     #[inline(always)]

@@ -1,9 +1,9 @@
 //! The backend that every target has, over `wide`. Unfused: it never calls `wide`'s `mul_add`,
 //! which fuses on some targets and not on others.
 
-use super::{BYTES, Kernel, LANES, Simd};
+use super::{BYTES, Kernel, LANES, SIGNED, Simd};
 use bytemuck::cast;
-use wide::{f32x16, u8x16, u32x16};
+use wide::{f32x16, i8x16, i16x16, i32x8, u8x16, u32x16};
 
 /// Instructions of the compile target alone; always available.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,7 @@ pub struct Portable;
 impl Simd for Portable {
     type V = f32x16;
     type Bytes = [u8x16; 4];
+    type Sums = i32x8;
     const NAME: &'static str = "portable";
     const FUSED: bool = false;
     const REGISTERS: usize = 4;
@@ -108,5 +109,21 @@ impl Simd for Portable {
             rest &= rest - 1;
         }
         mask
+    }
+    #[inline(always)]
+    fn no_sums(self) -> i32x8 {
+        i32x8::splat(0)
+    }
+
+    #[inline(always)]
+    fn add_products(self, a: &[i8; SIGNED], b: &[i8; SIGNED], sums: i32x8) -> i32x8 {
+        let wide = |x: &[i8; SIGNED]| cast::<_, [i8x16; 2]>(*x).map(i16x16::from_i8x16);
+        let ([a0, a1], [b0, b1]) = (wide(a), wide(b));
+        sums + a0.dot(b0) + a1.dot(b1)
+    }
+
+    #[inline(always)]
+    fn totals(self, sums: [i32x8; 4]) -> [i32; 4] {
+        sums.map(|sums| sums.to_array().into_iter().fold(0, i32::wrapping_add))
     }
 }

@@ -5,7 +5,7 @@
 //! several vectors of running sums look at [`Simd::REGISTERS`] and take eight lanes at a time
 //! here, the same sums in the same order.
 
-use super::{BYTES, Kernel, LANES, Simd};
+use super::{BYTES, Kernel, LANES, SIGNED, Simd};
 
 /// Instructions of the compile target alone; always available.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,7 @@ fn each(mut a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f
 impl Simd for Portable {
     type V = [f32; LANES];
     type Bytes = [u8; BYTES];
+    type Sums = i32;
     const NAME: &'static str = "portable";
     const FUSED: bool = false;
     const REGISTERS: usize = 2;
@@ -131,5 +132,20 @@ impl Simd for Portable {
             & x.into_iter()
                 .rev()
                 .fold(0, |mask, x| mask << 1 | is_in_set(x))
+    }
+    #[inline(always)]
+    fn no_sums(self) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    fn add_products(self, a: &[i8; SIGNED], b: &[i8; SIGNED], sums: i32) -> i32 {
+        let products = a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b));
+        products.fold(sums, i32::wrapping_add)
+    }
+
+    #[inline(always)]
+    fn totals(self, sums: [i32; 4]) -> [i32; 4] {
+        sums
     }
 }

@@ -1,9 +1,11 @@
 //! Forward through all layers, keeping what the way back needs.
 
+use super::dropout::Dropout;
 use crate::attention_trainer::columns::{Columns, rows_of, rows_of_mut};
 use crate::kernels::attention::{
     AttentionInputs, Mask, attention_forward, attention_forward_workspace_len,
 };
+use crate::kernels::blas1::axpy;
 use crate::kernels::mat::MatRef;
 use crate::kernels::matmul::{Accum, matmul_nt, matmul_workspace_len};
 use crate::kernels::model::{LlamaConfig, LlamaRef, Tensor};
@@ -188,16 +190,25 @@ impl Activations {
     }
 
     /// Computes the hidden vectors of `inputs`, sequences of `context` tokens one after another
-    /// (the last one may be shorter).
-    pub(super) fn forward(&mut self, model: &LlamaRef<'_>, angles: &Angles, inputs: &[u32]) {
+    /// (the last one may be shorter), with or without dropout.
+    pub(super) fn forward(
+        &mut self,
+        model: &LlamaRef<'_>,
+        angles: &Angles,
+        inputs: &[u32],
+        dropout: Option<Dropout>,
+    ) {
         let (rows, d) = (inputs.len(), model.config().dim);
         let embedding = model.matrix(Tensor::Embedding);
         for (row, id) in self.streams[0].chunks_exact_mut(d).zip(inputs) {
             row.copy_from_slice(embedding.row(*id as usize));
         }
+        if let Some(dropout) = dropout {
+            dropout.apply(0, &mut self.streams[0][..rows * d], d);
+        }
         for l in 0..model.config().layers {
-            self.attention(model, angles, l, rows);
-            self.feed_forward(model, l, rows);
+            self.attention(model, angles, l, rows, dropout);
+            self.feed_forward(model, l, rows, dropout);
         }
         let last = &self.streams[2 * model.config().layers];
         let out = rows_of_mut(&mut self.hidden, rows, d);
@@ -208,7 +219,14 @@ impl Activations {
     }
 
     /// `x += Wo attention(Wqkv rms_norm(x))`.
-    fn attention(&mut self, model: &LlamaRef<'_>, angles: &Angles, l: usize, rows: usize) {
+    fn attention(
+        &mut self,
+        model: &LlamaRef<'_>,
+        angles: &Angles,
+        l: usize,
+        rows: usize,
+        dropout: Option<Dropout>,
+    ) {
         let (config, scratch) = (model.config(), &mut self.scratch);
         let kept = l % self.layers.len();
         let layer = &mut self.layers[kept];
@@ -237,11 +255,18 @@ impl Activations {
         }
         let heads = rows_of(&layer.heads, rows, config.query_width());
         let w = model.matrix(Tensor::AttentionOutput(l));
-        add_product(x, y, heads, w, scratch);
+        let dropout = dropout.map(|dropout| (dropout, 2 * l + 1));
+        add_product(x, y, heads, w, dropout, scratch);
     }
 
     /// `x += Wdown (silu(Wgate n) * Wup n)` with `n = rms_norm(x)`.
-    fn feed_forward(&mut self, model: &LlamaRef<'_>, l: usize, rows: usize) {
+    fn feed_forward(
+        &mut self,
+        model: &LlamaRef<'_>,
+        l: usize,
+        rows: usize,
+        dropout: Option<Dropout>,
+    ) {
         let (config, scratch) = (model.config(), &mut self.scratch);
         let kept = l % self.layers.len();
         let layer = &mut self.layers[kept];
@@ -259,7 +284,8 @@ impl Activations {
         swiglu_forward(rows_of_mut(&mut layer.gated, rows, config.hidden), gate_up)
             .expect("shapes fit");
         let gated = rows_of(&layer.gated, rows, config.hidden);
-        add_product(x, y, gated, model.matrix(Tensor::Down(l)), scratch);
+        let dropout = dropout.map(|dropout| (dropout, 2 * l + 2));
+        add_product(x, y, gated, model.matrix(Tensor::Down(l)), dropout, scratch);
     }
 }
 
@@ -274,10 +300,24 @@ pub(super) fn turned(config: &LlamaConfig, row: usize, rows: usize) -> Columns {
     }
 }
 
-/// `y = x + a W^T`.
-fn add_product(x: &[f32], y: &mut [f32], a: MatRef<'_>, w: MatRef<'_>, scratch: &mut [f32]) {
-    let len = a.rows() * w.rows();
-    y[..len].copy_from_slice(&x[..len]);
-    let y = rows_of_mut(y, a.rows(), w.rows());
-    matmul_nt(y, a, w, Accum::Add, scratch).expect("shapes fit");
+/// `y = x + a W^T`, of which dropout leaves out some elements on the way to a stream.
+fn add_product(
+    x: &[f32],
+    y: &mut [f32],
+    a: MatRef<'_>,
+    w: MatRef<'_>,
+    dropout: Option<(Dropout, usize)>,
+    scratch: &mut [f32],
+) {
+    let (rows, width) = (a.rows(), w.rows());
+    let (x, y) = (&x[..rows * width], &mut y[..rows * width]);
+    let Some((dropout, stream)) = dropout else {
+        y.copy_from_slice(x);
+        let y = rows_of_mut(y, rows, width);
+        return matmul_nt(y, a, w, Accum::Add, scratch).expect("shapes fit");
+    };
+    let product = rows_of_mut(y, rows, width);
+    matmul_nt(product, a, w, Accum::Replace, scratch).expect("shapes fit");
+    dropout.apply(stream, y, width);
+    axpy(1.0, x, y).expect("equal lengths");
 }

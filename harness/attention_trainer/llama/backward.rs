@@ -5,11 +5,13 @@
 //! ```text
 //! dn = dy W          dW += dy^T n          dx = dy + (the gradient through f and rms_norm)
 //! ```
-//! so one tensor carries the gradient of the stream, and every branch adds to it.
+//! so one tensor carries the gradient of the stream, and every branch adds to it. With dropout a
+//! branch's `dy` is multiplied by the factors that its output had.
 
 use super::activations::{
     Activations, Angles, Layer, Normed, attention_inputs, heads, sequences, turned,
 };
+use super::dropout::Dropout;
 use crate::attention_trainer::columns::{rows_of, rows_of_mut};
 use crate::kernels::attention::{
     AttentionGradients, attention_backward, attention_backward_workspace_len,
@@ -29,6 +31,8 @@ pub(super) struct Backward {
     pub(super) dnormed: Vec<f32>,
     /// Of the residual stream, `d`.
     dstream: Vec<f32>,
+    /// Of what a branch adds to it, `d`, if dropout makes that another.
+    dbranch: Vec<f32>,
     /// Of queries, keys and values apart, for heads that share keys add to them.
     dq: Vec<f32>,
     dk: Vec<f32>,
@@ -70,6 +74,7 @@ impl Backward {
         Self {
             dnormed: tensor(d),
             dstream: tensor(d),
+            dbranch: Vec::new(),
             dq: tensor(queries),
             dk: tensor(keys),
             dv: tensor(keys),
@@ -82,13 +87,14 @@ impl Backward {
     }
 
     /// Adds to `gradient` what follows from `dnormed`, the gradient of the hidden vectors of
-    /// `inputs`, which went through `activations`.
+    /// `inputs`, which went through `activations` with the same dropout.
     pub(super) fn run(
         &mut self,
         model: &LlamaRef<'_>,
         angles: &Angles,
         activations: &Activations,
         inputs: &[u32],
+        dropout: Option<Dropout>,
         gradient: &mut [f32],
     ) {
         let (rows, config) = (inputs.len(), model.config());
@@ -105,8 +111,11 @@ impl Backward {
             let layer = &activations.layers[l];
             let [x, y] =
                 [2 * l, 2 * l + 1].map(|i| rows_of(&activations.streams[i], rows, config.dim));
-            self.feed_forward(model, l, layer, y, gradient);
-            self.attention(model, angles, l, layer, x, gradient);
+            self.feed_forward(model, l, layer, y, dropout, gradient);
+            self.attention(model, angles, l, layer, x, dropout, gradient);
+        }
+        if let Some(dropout) = dropout {
+            dropout.apply(0, &mut self.dstream[..rows * config.dim], config.dim);
         }
         let embedding = &mut gradient[config.range(Tensor::Embedding)];
         for (id, row) in inputs.iter().zip(self.dstream.chunks_exact(config.dim)) {
@@ -139,12 +148,14 @@ impl Backward {
         l: usize,
         layer: &Layer,
         x: MatRef<'_>,
+        dropout: Option<Dropout>,
         gradient: &mut [f32],
     ) {
         let (rows, d, f) = (x.rows(), x.cols(), model.config().hidden);
         let (down, gate_up) = (Tensor::Down(l), Tensor::GateUp(l));
         let Self {
             dstream,
+            dbranch,
             dgated,
             dgate_up,
             dnormed,
@@ -156,7 +167,9 @@ impl Backward {
             gradient,
             scratch,
         };
-        linear.backward(down, (dstream, d), (&layer.gated, f), dgated, rows);
+        let dropout = dropout.map(|dropout| (dropout, 2 * l + 2));
+        let dy = branch(&dstream[..rows * d], dropout, d, dbranch);
+        linear.backward(down, (dy, d), (&layer.gated, f), dgated, rows);
         swiglu_backward(
             rows_of_mut(dgate_up, rows, 2 * f),
             rows_of(dgated, rows, f),
@@ -168,6 +181,7 @@ impl Backward {
         self.norm(model, Tensor::HiddenNorm(l), x, inverse_rms, gradient);
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn attention(
         &mut self,
         model: &LlamaRef<'_>,
@@ -175,6 +189,7 @@ impl Backward {
         l: usize,
         layer: &Layer,
         x: MatRef<'_>,
+        dropout: Option<Dropout>,
         gradient: &mut [f32],
     ) {
         let (rows, d, config) = (x.rows(), x.cols(), model.config());
@@ -182,6 +197,7 @@ impl Backward {
         let (project, output) = (Tensor::QueryKeyValue(l), Tensor::AttentionOutput(l));
         let Self {
             dstream,
+            dbranch,
             dheads,
             scratch,
             ..
@@ -191,7 +207,9 @@ impl Backward {
             gradient,
             scratch,
         };
-        linear.backward(output, (dstream, d), (&layer.heads, queries), dheads, rows);
+        let dropout = dropout.map(|dropout| (dropout, 2 * l + 1));
+        let dy = branch(&dstream[..rows * d], dropout, d, dbranch);
+        linear.backward(output, (dy, d), (&layer.heads, queries), dheads, rows);
         self.heads(config, layer, rows);
         self.put_side_by_side(config, angles, rows);
         let Normed { out, inverse_rms } = &layer.attention_norm;
@@ -258,6 +276,22 @@ impl Backward {
             rope_backward(turned.of_mut(&mut self.dqkv), cos, sin).expect("shapes fit");
         }
     }
+}
+
+/// The gradient of what a branch added to a stream of gradient `dstream`.
+fn branch<'a>(
+    dstream: &'a [f32],
+    dropout: Option<(Dropout, usize)>,
+    d: usize,
+    dbranch: &'a mut Vec<f32>,
+) -> &'a [f32] {
+    let Some((dropout, stream)) = dropout else {
+        return dstream;
+    };
+    dbranch.clear();
+    dbranch.extend_from_slice(dstream);
+    dropout.apply(stream, dbranch, d);
+    dbranch
 }
 
 /// What a matrix needs on the way back.

@@ -6,17 +6,20 @@
 
 mod activations;
 mod backward;
+mod dropout;
 mod shard;
 #[cfg(test)]
 mod tests;
 
+use super::optimiser::{Part, Rule};
 use super::parameters::{Parameters, bell, copy_scaled};
-use super::{Batch, Figures, LmOptions, Output};
+use super::{Batch, Figures, LmOptions, Optimizer, Output};
 use crate::kernels::blas1::{axpy, dot};
 use crate::kernels::model::{LlamaConfig, LlamaRef, Network, OutputKind, Tensor};
 use crate::kernels::rng::Rng;
 use crate::parallel;
 use activations::{Activations, Angles};
+use dropout::Dropout;
 use shard::Shard;
 
 /// Base of the position's frequencies, and what is added to mean squares: those of LLaMA.
@@ -51,11 +54,37 @@ pub(super) fn config(vocab_size: usize, options: &LmOptions) -> LlamaConfig {
 }
 
 /// Whether a tensor is the weights of a normalisation.
-pub(super) fn is_norm(tensor: Tensor) -> bool {
+fn is_norm(tensor: Tensor) -> bool {
     matches!(
         tensor,
         Tensor::AttentionNorm(_) | Tensor::HiddenNorm(_) | Tensor::FinalNorm
     )
+}
+
+/// The tensors' parts, and how each is updated: under Muon, matrices of the blocks by it, those
+/// that lie one below the other each on its own.
+pub(super) fn parts(config: &LlamaConfig, optimizer: Optimizer) -> Vec<Part> {
+    let parts = config.tensors().flat_map(|tensor| {
+        let (rows, cols) = config.shape(tensor);
+        let stacked = match tensor {
+            Tensor::QueryKeyValue(_) => {
+                vec![config.query_width(), config.key_width(), config.key_width()]
+            }
+            Tensor::GateUp(_) => vec![config.hidden; 2],
+            _ => vec![rows],
+        };
+        let of_block = !is_norm(tensor) && !matches!(tensor, Tensor::Embedding | Tensor::Output);
+        stacked.into_iter().map(move |rows| Part {
+            len: rows * cols,
+            rule: match optimizer {
+                Optimizer::Muon if of_block => Rule::Muon(rows, cols),
+                _ => Rule::AdamW {
+                    decays: !is_norm(tensor),
+                },
+            },
+        })
+    });
+    parts.collect()
 }
 
 /// Random matrices of the deviation `scale`, smaller where they add to the residual stream, so that
@@ -89,6 +118,8 @@ pub(super) struct LlamaBatch {
     angles: Angles,
     shards: Vec<Shard>,
     gradient: Vec<f32>,
+    /// Probability of dropout, and the seed of its draws.
+    dropout: (f32, u64),
 }
 
 impl LlamaBatch {
@@ -101,6 +132,7 @@ impl LlamaBatch {
             angles: Angles::new(model.config()),
             shards: (0..shards).map(|_| Shard::new(model, each)).collect(),
             gradient: vec![0.0; model.weights().len()],
+            dropout: (options.dropout, options.seed),
         }
     }
 
@@ -128,14 +160,20 @@ impl Batch for LlamaBatch {
             .collect()
     }
 
-    fn compute_gradient(&mut self, parameters: &Parameters, threads: usize) -> Figures {
+    fn compute_gradient(&mut self, parameters: &Parameters, step: u64, threads: usize) -> Figures {
         let Network::Llama(model) = parameters.network() else {
             unreachable!("made for parameters of this configuration");
         };
         let tokens: usize = self.shards.iter().map(|shard| shard.inputs.len()).sum();
         let (scale, angles) = (1.0 / tokens as f32, &self.angles);
-        let shards: Vec<&mut Shard> = self.shards.iter_mut().collect();
-        parallel::map(threads, shards, |shard| shard.run(&model, angles, scale));
+        let (p, seed) = self.dropout;
+        let dropout = Dropout::new(p, seed, step);
+        let shards: Vec<_> = self.shards.iter_mut().enumerate().collect();
+        parallel::map(threads, shards, |(i, shard): (usize, &mut Shard)| {
+            // All shards are equally long.
+            let dropout = dropout.map(|dropout| dropout.further(i * shard.inputs.len()));
+            shard.run(&model, angles, scale, dropout);
+        });
         let losses = self.shards.iter().flat_map(|shard| &shard.losses);
         Figures {
             loss: losses.map(|loss| f64::from(*loss)).sum::<f64>() / tokens as f64,
@@ -151,6 +189,6 @@ impl Batch for LlamaBatch {
 /// The hidden vectors after each of `inputs`, one window.
 pub(super) fn hidden(model: &LlamaRef<'_>, inputs: &[u32]) -> Vec<f32> {
     let mut activations = Activations::new(model.config(), inputs.len(), 1);
-    activations.forward(model, &Angles::new(model.config()), inputs);
+    activations.forward(model, &Angles::new(model.config()), inputs, None);
     activations.hidden
 }

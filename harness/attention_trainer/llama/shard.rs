@@ -5,6 +5,7 @@
 
 use super::activations::{Activations, Angles};
 use super::backward::Backward;
+use super::dropout::Dropout;
 use crate::attention_trainer::columns::rows_of;
 use crate::attention_trainer::output_layer::OutputGradient;
 use crate::kernels::model::{LlamaConfig, LlamaRef, OutputKind, Tensor};
@@ -25,7 +26,7 @@ pub(super) struct Shard {
     pub(super) gradient: Vec<f32>,
     /// Tokens at a time.
     rows: usize,
-    activations: Activations,
+    pub(super) activations: Activations,
     output: OutputGradient,
     backward: Backward,
 }
@@ -49,7 +50,13 @@ impl Shard {
     }
 
     /// Losses of all targets, and the gradient of `scale` times their sum.
-    pub(super) fn run(&mut self, model: &LlamaRef<'_>, angles: &Angles, scale: f32) {
+    pub(super) fn run(
+        &mut self,
+        model: &LlamaRef<'_>,
+        angles: &Angles,
+        scale: f32,
+        dropout: Option<Dropout>,
+    ) {
         let Self {
             inputs,
             targets,
@@ -63,13 +70,15 @@ impl Shard {
         gradient.fill(0.0);
         let table = output_range(model.config());
         let chunks = inputs.chunks(self.rows).zip(targets.chunks(self.rows));
-        for ((inputs, targets), losses) in chunks.zip(losses.chunks_mut(self.rows)) {
-            activations.forward(model, angles, inputs);
+        let chunks = chunks.zip(losses.chunks_mut(self.rows));
+        for (i, ((inputs, targets), losses)) in chunks.enumerate() {
+            let dropout = dropout.map(|dropout| dropout.further(i * self.rows));
+            activations.forward(model, angles, inputs, dropout);
             let h = rows_of(&activations.hidden, inputs.len(), model.config().dim);
             let dh = &mut backward.dnormed[..h.rows() * h.cols()];
             output.forward_backward(model.output(), h, targets, scale, losses, dh);
             output.add_parameters(model.output(), h, targets, &mut gradient[table.clone()]);
-            backward.run(model, angles, activations, inputs, gradient);
+            backward.run(model, angles, activations, inputs, dropout, gradient);
         }
     }
 }

@@ -1,13 +1,20 @@
 //! The whole model against a naive one in `f64`.
 
-use crate::attention_trainer::parameters::Layout;
-use crate::attention_trainer::tests::{check_gradient, llamas, naive_dot, naive_token_loss};
-use crate::kernels::model::{LlamaConfig, OutputKind, Tensor};
+use super::LlamaBatch;
+use super::dropout::Dropout;
+use crate::attention_trainer::LmOptions;
+use crate::attention_trainer::parameters::{Layout, Parameters};
+use crate::attention_trainer::tests::{
+    STEP, check_gradient, llamas, naive_dot, naive_token_loss, parameters,
+};
+use crate::kernels::model::{LlamaConfig, Network, OutputKind, Tensor};
 
 /// The formulas over all positions of a window at once.
 struct Naive<'a> {
     config: LlamaConfig,
     values: &'a [f64],
+    /// With the first row of the window.
+    dropout: Option<Dropout>,
 }
 
 impl Naive<'_> {
@@ -75,10 +82,24 @@ impl Naive<'_> {
         self.product(Tensor::Down(l), &gated)
     }
 
+    /// What dropout leaves of a position's vector on the way to a stream.
+    fn drop(&self, stream: usize, position: usize, mut x: Vec<f64>) -> Vec<f64> {
+        if let Some(dropout) = self.dropout {
+            let mut factors = vec![1.0; x.len()];
+            let len = factors.len();
+            dropout.further(position).apply(stream, &mut factors, len);
+            let pairs = x.iter_mut().zip(factors);
+            pairs.for_each(|(x, factor)| *x *= f64::from(factor));
+        }
+        x
+    }
+
     /// The hidden vectors of a window.
     fn hidden(&self, inputs: &[u32]) -> Vec<Vec<f64>> {
         let embed = |token: &u32| self.row(Tensor::Embedding, *token as usize).to_vec();
-        let mut stream: Vec<Vec<f64>> = inputs.iter().map(embed).collect();
+        let embedded = inputs.iter().map(embed).enumerate();
+        let embedded = embedded.map(|(t, x)| self.drop(0, t, x));
+        let mut stream: Vec<Vec<f64>> = embedded.collect();
         for l in 0..self.config.layers {
             let project = |(t, x): (usize, &Vec<f64>)| {
                 let normed = self.norm(Tensor::AttentionNorm(l), x);
@@ -89,9 +110,10 @@ impl Naive<'_> {
             let qkv: Vec<Vec<f64>> = stream.iter().enumerate().map(project).collect();
             for (t, x) in stream.iter_mut().enumerate() {
                 let heads = self.attend(&qkv[..=t]);
-                add(x, &self.product(Tensor::AttentionOutput(l), &heads));
+                let y = self.product(Tensor::AttentionOutput(l), &heads);
+                add(x, &self.drop(2 * l + 1, t, y));
                 let y = self.feed_forward(l, x);
-                add(x, &y);
+                add(x, &self.drop(2 * l + 2, t, y));
             }
         }
         stream
@@ -106,14 +128,39 @@ fn add(x: &mut [f64], y: &[f64]) {
 }
 
 #[test]
-fn gradients_of_every_tensor_agree_with_finite_differences_in_f64() {
-    for options in llamas() {
-        // Weights this large make the roundings of three layers show.
-        check_gradient(&options, 2e-5, |parameters, values, inputs, targets| {
+fn a_larger_batch_holds_more_ids_but_no_more_activations() {
+    let parameters = parameters(&llamas()[0]);
+    let Network::Llama(model) = parameters.network() else {
+        panic!("another configuration");
+    };
+    let held = |batch_tokens| {
+        let options = LmOptions {
+            batch_tokens,
+            ..llamas()[0].effective()
+        };
+        let LlamaBatch { shards, .. } = LlamaBatch::new(&model, &options);
+        let activations = shards.iter().map(|shard| shard.activations.hidden.len());
+        let ids = shards.iter().map(|shard| shard.inputs.len());
+        (ids.sum::<usize>(), activations.sum::<usize>())
+    };
+    let ((ids, activations), (more_ids, same)) = (held(10_000), held(1_000_000));
+    assert!(ids >= 10_000 && more_ids >= 1_000_000 && same == activations);
+}
+
+/// Compares every tensor's gradient with finite differences, the draws of dropout held fixed.
+fn check_llama(options: &LmOptions) {
+    let dropout = Dropout::new(options.dropout, options.seed, STEP);
+    // Weights this large make the roundings of three layers show.
+    let naive_loss =
+        |parameters: &Parameters, values: &[f64], row, inputs: &[u32], targets: &[u32]| {
             let Layout::Llama(config) = parameters.layout else {
                 panic!("another configuration");
             };
-            let naive = Naive { config, values };
+            let naive = Naive {
+                config,
+                values,
+                dropout: dropout.map(|dropout| dropout.further(row)),
+            };
             let table = match config.output {
                 OutputKind::Tied => Tensor::Embedding,
                 _ => Tensor::Output,
@@ -125,6 +172,21 @@ fn gradients_of_every_tensor_agree_with_finite_differences_in_f64() {
             losses
                 .map(|(h, target)| naive_token_loss(tree, row, h, *target))
                 .sum()
+        };
+    check_gradient(options, 2e-5, naive_loss);
+}
+
+#[test]
+fn gradients_of_every_tensor_agree_with_finite_differences_in_f64() {
+    llamas().iter().for_each(check_llama);
+}
+
+#[test]
+fn gradients_agree_with_dropout_as_well() {
+    for options in llamas() {
+        check_llama(&LmOptions {
+            dropout: 0.3,
+            ..options
         });
     }
 }

@@ -182,10 +182,8 @@ impl Sources<'_> {
         let mut block = MatMut::new(block, rows, d).expect("whole rows");
         let mut scratch = vec![0.0; matmul_workspace_len(rows, d, tokens)];
         for shard in self.shards {
-            let logits = &shard.output.logits[first..];
-            let logits = MatRef::with_stride(logits, tokens, rows, vocab_size);
-            let h = MatRef::new(&shard.activations.h, tokens, d);
-            let (logits, h) = (logits.expect("made for it"), h.expect("made for it"));
+            let logits = (shard.output).logits(tokens, vocab_size, first..first + rows);
+            let h = MatRef::new(&shard.activations.h, tokens, d).expect("made for it");
             matmul_tn(block.reborrow(), logits, h, Accum::Add, &mut scratch).expect("shapes fit");
         }
     }

@@ -46,7 +46,7 @@ impl Batch for SeedBatch {
             .collect()
     }
 
-    fn compute_gradient(&mut self, parameters: &Parameters, threads: usize) -> Figures {
+    fn compute_gradient(&mut self, parameters: &Parameters, _step: u64, threads: usize) -> Figures {
         let (Network::Seed(model), parameters::Layout::Seed(layout)) =
             (parameters.network(), &parameters.layout)
         else {

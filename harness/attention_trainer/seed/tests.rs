@@ -38,7 +38,7 @@ fn naive_hidden(layout: &Layout, values: &[f64], inputs: &[u32]) -> Vec<f64> {
 #[test]
 fn gradients_agree_with_finite_differences_in_f64() {
     for options in seeds() {
-        check_gradient(&options, 1e-6, |parameters, values, inputs, targets| {
+        check_gradient(&options, 1e-6, |parameters, values, _, inputs, targets| {
             let parameters::Layout::Seed(layout) = &parameters.layout else {
                 panic!("another configuration");
             };

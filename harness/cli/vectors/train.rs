@@ -1,11 +1,12 @@
 //! `barelm vectors train`.
 
+use super::super::checkpoints::CheckpointArgs;
 use super::super::print::Stdout;
 use super::super::{Global, Input, parse_size, usage};
 use super::save;
 use crate::cbow_trainer::{
-    Architecture, CbowOptions, Checkpoints, Earlier, EpochReport, ExtendedStream, Loss, Start,
-    TokenSource, Training, WordStream,
+    Architecture, CbowOptions, Earlier, EpochReport, ExtendedStream, Loss, Start, TokenSource,
+    Training, WordStream,
 };
 use crate::embeddings::Embeddings;
 use crate::output::OutputFile;
@@ -16,7 +17,6 @@ use barelm_kernels::cbow::Projection;
 use barelm_kernels::sigmoid::SigmoidMethod;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 #[derive(Args)]
 pub(in crate::cli) struct TrainArgs {
@@ -77,20 +77,8 @@ pub(in crate::cli) struct TrainArgs {
     /// its output table, all its words, and those of the new text
     #[arg(long = "continue", value_name = "CHECKPOINT", conflicts_with = "init")]
     earlier: Option<PathBuf>,
-    /// Write checkpoints to this folder, which no other job writes to
-    #[arg(long, value_name = "DIR")]
-    checkpoint: Option<PathBuf>,
-    /// Minutes between checkpoints: what a kill may lose
-    #[arg(
-        long,
-        value_name = "X",
-        default_value_t = 10.0,
-        requires = "checkpoint"
-    )]
-    checkpoint_minutes: f64,
-    /// Go on from the checkpoint in the folder, if there is one, to the same vectors
-    #[arg(long, requires = "checkpoint")]
-    resume: bool,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
     /// Refuse to start when training needs more memory than this (512M, 4G)
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     memory: Option<u64>,
@@ -172,19 +160,6 @@ impl TrainArgs {
         }
     }
 
-    fn checkpoints(&self) -> Result<Option<Checkpoints>> {
-        let minutes = self.checkpoint_minutes;
-        let every = Duration::try_from_secs_f64(60.0 * minutes)
-            .map_err(|_| usage(format!("{minutes} minutes are no time")))?;
-        let resume = self.resume;
-        let at = |folder: &PathBuf| Checkpoints {
-            folder: folder.clone(),
-            every,
-            resume,
-        };
-        Ok(self.checkpoint.as_ref().map(at))
-    }
-
     /// The training to go on with. Its checkpoint must outlive this training's, which a resumed run
     /// starts from as well.
     fn earlier(&self, options: &CbowOptions) -> Result<Option<Earlier>> {
@@ -194,7 +169,7 @@ impl TrainArgs {
         let earlier = Earlier::open(path)?;
         earlier.check(options)?;
         let whole = |path: &Path| path.canonicalize().ok();
-        let folder = self.checkpoint.as_deref().and_then(whole);
+        let folder = self.checkpoints.checkpoint.as_deref().and_then(whole);
         if folder.is_some()
             && folder.as_deref() == whole(earlier.path()).as_deref().and_then(Path::parent)
         {
@@ -208,7 +183,7 @@ impl TrainArgs {
 pub(super) fn train(global: &Global, args: &TrainArgs) -> Result<()> {
     let options = args.options(global);
     options.validate()?;
-    let checkpoints = args.checkpoints()?;
+    let checkpoints = args.checkpoints.checkpoints()?;
     let vectors = args.init.as_ref().map(Embeddings::load).transpose()?;
     let earlier = args.earlier(&options)?;
     // A place that cannot be written should be known now, not after the work.

@@ -15,34 +15,19 @@ mod config;
 mod tests;
 mod weights;
 
-use super::{FILE_NAME, ModelFile, Origin, Run, save_network};
+use super::{ModelFile, Origin, Run};
 use crate::corpus::map::map_path;
-use crate::kernels::model::{LlamaRef, Network, OutputRef};
+use crate::kernels::model::{LlamaConfig, LlamaRef, Network, OutputRef};
 use crate::output::write_file;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-const CONFIG: &str = "config.json";
+pub(super) const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-const TOKENIZER: &str = "tokenizer.json";
-
-/// Converts a model directory to the other kind: ours to Hugging Face's, or theirs to ours, with a
-/// context of at most `context` tokens if it is given.
-///
-/// # Errors
-/// [`Error::Data`] for a directory of neither kind, a damaged one, or one with something that is
-/// not supported; [`Error::Usage`] for a model that is no `LlamaForCausalLM`; [`Error::Io`].
-pub fn convert(from: &Path, to: &Path, context: Option<usize>) -> Result<()> {
-    let ours = from.is_file() || from.join(FILE_NAME).exists();
-    if ours || !from.join(CONFIG).exists() {
-        save(&ModelFile::open(from)?, to)
-    } else {
-        load(from, to, context)
-    }
-}
+pub(super) const TOKENIZER: &str = "tokenizer.json";
 
 /// Writes a model of configuration llama to a directory that `transformers` opens.
 ///
@@ -50,7 +35,7 @@ pub fn convert(from: &Path, to: &Path, context: Option<usize>) -> Result<()> {
 /// [`Error::Usage`] for a model of another kind; [`Error::Io`].
 pub fn save(file: &ModelFile, folder: &Path) -> Result<()> {
     let usage = |message: &str| Err(Error::Usage(message.into()));
-    let Network::Llama(model) = file.model()?.network() else {
+    let Network::Llama(model) = file.network()? else {
         return usage("only models of --config llama are LlamaForCausalLM");
     };
     if let OutputRef::Tree { .. } = model.output() {
@@ -65,11 +50,48 @@ pub fn save(file: &ModelFile, folder: &Path) -> Result<()> {
     write_json(&folder.join(CONFIG), &config::to_json(model.config()))
 }
 
-/// Reads a directory of Hugging Face and writes it as a model of ours.
+/// A model that was read from a directory of Hugging Face.
+#[derive(Debug)]
+pub struct Loaded {
+    config: LlamaConfig,
+    weights: Vec<f32>,
+    tokenizer: Tokenizer,
+    path: PathBuf,
+}
+
+impl Loaded {
+    /// The model.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when its parts do not fit each other.
+    pub fn network(&self) -> Result<Network<'_>> {
+        let model = LlamaRef::new(self.config, &self.weights, None);
+        let model = model.map_err(|e| Error::data(&self.path, e.to_string()))?;
+        Ok(model.into())
+    }
+
+    /// Its tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// What is known of its training.
+    pub(super) fn run() -> Run {
+        let settings = serde_json::json!({ "config": "llama", "from": "LlamaForCausalLM" });
+        Run {
+            seed: 0,
+            steps: 0,
+            origin: Origin::default(),
+            settings: settings.to_string(),
+        }
+    }
+}
+
+/// Reads a directory of Hugging Face, with a context of at most `context` tokens if it is given.
 ///
 /// # Errors
 /// [`Error::Data`] for something that is damaged or not supported; [`Error::Io`].
-pub fn load(folder: &Path, to: &Path, context: Option<usize>) -> Result<()> {
+pub fn read(folder: &Path, context: Option<usize>) -> Result<Loaded> {
     let path = folder.join(CONFIG);
     let mut config = config::from_json(&path, &read_json(&path)?)?;
     config.context = config.context.min(context.unwrap_or(usize::MAX)).max(1);
@@ -82,17 +104,12 @@ pub fn load(folder: &Path, to: &Path, context: Option<usize>) -> Result<()> {
         );
         return Err(Error::data(path, message));
     }
-    let weights = weights::load(folder, &config)?;
-    let model = LlamaRef::new(config, &weights, None);
-    let model = model.map_err(|e| Error::data(&path, e.to_string()))?;
-    let run = Run {
-        seed: 0,
-        steps: 0,
-        origin: Origin::default(),
-        settings: serde_json::json!({ "config": "llama", "from": "LlamaForCausalLM" }).to_string(),
-    };
-    tokenizer.save_json(to.join(TOKENIZER))?;
-    save_network(to.join(FILE_NAME), model.into(), &run, &tokenizer, None)
+    Ok(Loaded {
+        weights: weights::load(folder, &config)?,
+        config,
+        tokenizer,
+        path,
+    })
 }
 
 fn read_json(path: &Path) -> Result<Value> {

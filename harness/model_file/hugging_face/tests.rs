@@ -1,11 +1,19 @@
 use super::*;
 use crate::attention_trainer::Output;
-use crate::model_file::predict_text;
 use crate::model_file::tests::{save_into, trained_llama};
+use crate::model_file::{ConvertOptions, FILE_NAME, predict_text};
 use crate::tensor_file::{TensorFile, header};
 use half::{bf16, f16};
 use safetensors::tensor::Dtype;
 use std::path::PathBuf;
+
+fn convert(from: &Path, to: &Path, context: Option<usize>) -> Result<()> {
+    let options = ConvertOptions {
+        context,
+        ..ConvertOptions::default()
+    };
+    crate::model_file::convert(from, to, &options)
+}
 
 /// A folder with a small model of ours and what it was converted to.
 struct Folders {
@@ -28,7 +36,7 @@ impl Folders {
 
     fn weights(&self, name: &str) -> Vec<f32> {
         let file = ModelFile::open(self.path(name)).unwrap();
-        let Network::Llama(model) = file.model().unwrap().network() else {
+        let Network::Llama(model) = file.network().unwrap() else {
             panic!("another configuration");
         };
         model.weights().to_vec()

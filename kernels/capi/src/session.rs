@@ -46,7 +46,7 @@ pub unsafe extern "C" fn barelm_session_open(
         let Model(model) = unsafe { buffer::value(model)? };
         // SAFETY: the caller's promise.
         let workspace = unsafe { buffer::write(workspace, workspace_len)? };
-        let opened = Session(model::Session::new(model.network(), workspace)?);
+        let opened = Session(model::Session::new(model.parameters(), workspace)?);
         // SAFETY: the caller's promise.
         unsafe {
             let handle = buffer::place(memory, memory_len, opened)?;

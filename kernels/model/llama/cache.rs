@@ -1,29 +1,37 @@
 //! One token at a time through all layers, over cached keys and values: a step of generation.
 
-use super::{LlamaRef, Tensor};
-use crate::attention::{attend_one, attend_one_workspace_len};
+use super::stored::Stored;
+use super::{LlamaConfig, Tensor};
+use crate::attention::{Cached, CachedMut, Element, attend_cached};
 use crate::blas1::axpy;
-use crate::error::{BufferTooSmall, KernelError, take};
+use crate::error::{BufferTooSmall, KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
-use crate::matmul::matvec;
-use crate::model::seed::head_of;
+use crate::model::CacheType;
 use crate::rms_norm::rms_norm_forward;
 use crate::rope::{rope_angles_into, rope_forward, rope_frequencies_into};
 use crate::swiglu::swiglu_forward;
 
+/// What sees the attention of a head: layer, head, and the weights of all places, oldest first.
+pub(in crate::model) type Observer<'a> = &'a mut dyn FnMut(usize, usize, &[f32]);
+
 /// Keys and values of the last `context` tokens. Positions are told by the keys' turns, so the
-/// rows need no order: the newest token takes the place of the oldest.
+/// places need no order: the newest token takes that of the oldest.
 #[derive(Debug)]
 pub(in crate::model) struct Cache<'a> {
-    model: LlamaRef<'a>,
-    /// `context x key_width` a layer.
-    keys: &'a mut [f32],
-    values: &'a mut [f32],
+    model: Stored<'a>,
+    store: Store<'a>,
     /// What the output layer reads: `d`, zeros before the first token.
     out: &'a mut [f32],
     step: Step<'a>,
     /// Tokens read so far.
     position: usize,
+}
+
+/// Keys and values, layer behind layer, `context x key_width` each.
+#[derive(Debug)]
+enum Store<'a> {
+    F32([&'a mut [f32]; 2]),
+    F16([&'a mut [u16]; 2]),
 }
 
 /// What one token needs on its way, used again by every layer and every token.
@@ -40,17 +48,24 @@ struct Step<'a> {
     frequencies: &'a mut [f32],
     cos: &'a mut [f32],
     sin: &'a mut [f32],
+    /// A quantised vector.
+    bytes: &'a mut [i8],
     /// Weights of one head, or probabilities of a tree.
     scratch: &'a mut [f32],
 }
 
-/// Elements of the two caches, and of everything in a [`Step`] but its scratch.
-fn lens(model: &LlamaRef<'_>) -> [usize; 12] {
+/// Elements of keys, values, and everything in a [`Step`] but its scratch.
+fn lens(model: &Stored<'_>, kind: CacheType) -> [usize; 13] {
     let config = model.config();
     let cache = config.layers * config.context * config.key_width();
+    let cache = match kind {
+        CacheType::F32 => cache,
+        CacheType::F16 => cache.div_ceil(2),
+    };
     let (d, h) = (config.dim, config.head_width / 2);
     let (qkv, heads) = (config.qkv_width(), config.query_width());
     let hidden = config.hidden;
+    let bytes = model.quantized_len().div_ceil(size_of::<f32>());
     [
         cache,
         cache,
@@ -64,24 +79,25 @@ fn lens(model: &LlamaRef<'_>) -> [usize; 12] {
         h,
         h,
         h,
+        bytes,
     ]
 }
 
 /// Elements of workspace for [`Cache::new`].
-pub(super) fn workspace_len(model: &LlamaRef<'_>) -> usize {
-    let scores = attend_one_workspace_len(model.config().context);
-    let scratch = scores.max(model.output().workspace_len());
-    let lens = lens(model).into_iter();
+pub(in crate::model) fn workspace_len(model: &Stored<'_>, kind: CacheType) -> usize {
+    let scratch = model.config().context.max(model.output_workspace_len());
+    let lens = lens(model, kind).into_iter();
     lens.fold(scratch, usize::saturating_add)
 }
 
 impl<'a> Cache<'a> {
     pub(in crate::model) fn new(
-        model: LlamaRef<'a>,
+        model: Stored<'a>,
+        kind: CacheType,
         workspace: &'a mut [f32],
     ) -> Result<Self, BufferTooSmall> {
-        let mut rest = take(workspace, workspace_len(&model))?;
-        let parts = lens(&model).map(|len| {
+        let mut rest = take(workspace, workspace_len(&model, kind))?;
+        let parts = lens(&model, kind).map(|len| {
             let (part, after) = core::mem::take(&mut rest)
                 .split_at_mut_checked(len)
                 .unwrap_or_default();
@@ -101,9 +117,14 @@ impl<'a> Cache<'a> {
             frequencies,
             cos,
             sin,
+            bytes,
         ] = parts;
         rope_frequencies_into(model.config().theta, frequencies);
         out.fill(0.0);
+        let store = match kind {
+            CacheType::F32 => Store::F32([keys, values]),
+            CacheType::F16 => Store::F16([keys, values].map(cells_of)),
+        };
         let step = Step {
             stream,
             normed,
@@ -114,90 +135,62 @@ impl<'a> Cache<'a> {
             frequencies,
             cos,
             sin,
+            bytes: cells_of(bytes),
             scratch: rest,
         };
         Ok(Self {
             model,
-            keys,
-            values,
+            store,
             out,
             step,
             position: 0,
         })
     }
 
-    /// The hidden vector after the last token, and scratch for the output layer.
-    pub(in crate::model) fn hidden(&mut self) -> (&[f32], &mut [f32]) {
-        (self.out, self.step.scratch)
+    /// Logits of the token after the last.
+    pub(in crate::model) fn logits(&mut self, logits: &mut [f32]) -> Result<(), KernelError> {
+        let Step { scratch, bytes, .. } = &mut self.step;
+        self.model.logits(self.out, logits, scratch, bytes)
     }
 
     /// Reads a token of the vocabulary.
-    pub(in crate::model) fn push(&mut self, token: u32) -> Result<(), KernelError> {
+    pub(in crate::model) fn push(
+        &mut self,
+        token: u32,
+        mut observer: Option<Observer<'_>>,
+    ) -> Result<(), KernelError> {
         let (model, step) = (self.model, &mut self.step);
+        let config = *model.config();
         rope_angles_into(self.position, step.frequencies, step.cos, step.sin)?;
-        let embedding = model.matrix(Tensor::Embedding).row(token as usize);
-        for (x, e) in step.stream.iter_mut().zip(embedding) {
-            *x = *e;
+        model.embed(token, step.stream)?;
+        for l in 0..config.layers {
+            step.project(&model, l)?;
+            match &mut self.store {
+                Store::F32(cells) => {
+                    step.attend(&config, l, self.position, cells, &mut observer)?;
+                }
+                Store::F16(cells) => {
+                    step.attend(&config, l, self.position, cells, &mut observer)?;
+                }
+            }
+            step.add_product(&model, Tensor::AttentionOutput(l))?;
+            step.feed_forward(&model, l)?;
+            step.add_product(&model, Tensor::Down(l))?;
         }
-        for l in 0..model.config().layers {
-            self.attention(l)?;
-            self.step.feed_forward(&model, l)?;
-        }
-        let weight = model.vector(Tensor::FinalNorm);
-        normalise(self.out, self.step.stream, weight, model.config().epsilon)?;
+        let weight = model.norm(Tensor::FinalNorm);
+        normalise(self.out, step.stream, weight, config.epsilon)?;
         self.position += 1;
         Ok(())
-    }
-
-    /// `x += Wo attention(Wqkv rms_norm(x))`, the newest token's query against the cache.
-    fn attention(&mut self, l: usize) -> Result<(), KernelError> {
-        let (model, config) = (self.model, *self.model.config());
-        let step = &mut self.step;
-        step.project(&model, l)?;
-        let (queries, rest) = split(step.qkv, config.query_width());
-        let (keys, values) = split(rest, config.key_width());
-        let size = config.context * config.key_width();
-        let [cached_keys, cached_values] = [&mut *self.keys, &mut *self.values]
-            .map(|cache| cache.get_mut(l * size..).unwrap_or_default());
-        for (cache, new) in [(&mut *cached_keys, keys), (&mut *cached_values, values)] {
-            let mut rows = MatMut::new(take(cache, size)?, config.context, config.key_width())?;
-            let row = rows.row_mut(self.position.checked_rem(config.context).unwrap_or(0));
-            for (to, from) in row.iter_mut().zip(new) {
-                *to = *from;
-            }
-        }
-        let (width, used) = (config.head_width, config.context.min(self.position + 1));
-        let group = config
-            .heads
-            .checked_div(config.kv_heads)
-            .unwrap_or(1)
-            .max(1);
-        let heads = queries
-            .chunks_exact(width.max(1))
-            .zip(step.heads.chunks_exact_mut(width.max(1)));
-        for (head, (query, out)) in heads.enumerate() {
-            let [k, v] = [&*cached_keys, &*cached_values].map(|cache| {
-                let rows = MatRef::with_stride(cache, used, config.key_width(), config.key_width());
-                rows.and_then(|rows| head_of(rows, head / group, width))
-            });
-            attend_one(out, query, k?, v?, config.scale(), None, step.scratch)?;
-        }
-        let w = model.matrix(Tensor::AttentionOutput(l));
-        add_product(step.stream, step.normed, w, step.heads)
     }
 }
 
 impl Step<'_> {
     /// `Wqkv rms_norm(x)`, queries and keys turned by the position.
-    fn project(&mut self, model: &LlamaRef<'_>, l: usize) -> Result<(), KernelError> {
+    fn project(&mut self, model: &Stored<'_>, l: usize) -> Result<(), KernelError> {
         let config = model.config();
-        let weight = model.vector(Tensor::AttentionNorm(l));
+        let weight = model.norm(Tensor::AttentionNorm(l));
         normalise(self.normed, self.stream, weight, config.epsilon)?;
-        matvec(
-            self.qkv,
-            model.matrix(Tensor::QueryKeyValue(l)),
-            self.normed,
-        )?;
+        model.product(self.qkv, Tensor::QueryKeyValue(l), self.normed, self.bytes)?;
         let turned = config.query_width() + config.key_width();
         let turned = take(self.qkv, turned)?;
         let (width, h) = (turned.len(), self.cos.len());
@@ -206,39 +199,92 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// `x += Wdown (silu(Wgate n) * Wup n)` with `n = rms_norm(x)`.
-    fn feed_forward(&mut self, model: &LlamaRef<'_>, l: usize) -> Result<(), KernelError> {
-        let weight = model.vector(Tensor::HiddenNorm(l));
+    /// Puts the newest key and value in the cache; then what its query finds there, head by head.
+    fn attend<T: Element>(
+        &mut self,
+        config: &LlamaConfig,
+        l: usize,
+        position: usize,
+        cells: &mut [&mut [T]; 2],
+        observer: &mut Option<Observer<'_>>,
+    ) -> Result<(), KernelError> {
+        let (context, key_width) = (config.context, config.key_width());
+        let size = context * key_width;
+        let layer = l * size..(l + 1) * size;
+        let [keys, values] = cells
+            .each_mut()
+            .map(|cells| cells.get_mut(layer.clone()).unwrap_or_default());
+        let mut cache = CachedMut::new(keys, values, key_width, context)?;
+        let (queries, rest) = split(self.qkv, config.query_width());
+        let (key, value) = split(rest, key_width);
+        cache.put(position.checked_rem(context).unwrap_or(0), key, value)?;
+        let weights = take(self.scratch, context.min(position + 1))?;
+        let width = config.head_width.max(1);
+        let group = config
+            .heads
+            .checked_div(config.kv_heads)
+            .unwrap_or(1)
+            .max(1);
+        let heads = queries
+            .chunks_exact(width)
+            .zip(self.heads.chunks_exact_mut(width));
+        for (head, (query, out)) in heads.enumerate() {
+            let (cached, first): (Cached<'_, T>, _) = (cache.as_ref(), head / group * width);
+            attend_cached(out, weights, query, cached, first, config.scale())?;
+            if let Some(observe) = observer {
+                // The oldest place is the one that the next token takes.
+                let oldest = (position + 1).checked_rem(context).unwrap_or(0);
+                let oldest = oldest.checked_rem(weights.len()).unwrap_or(0);
+                rotate_left(weights, oldest);
+                observe(l, head, weights);
+            }
+        }
+        Ok(())
+    }
+
+    /// `silu(Wgate n) * Wup n` with `n = rms_norm(x)`.
+    fn feed_forward(&mut self, model: &Stored<'_>, l: usize) -> Result<(), KernelError> {
+        let weight = model.norm(Tensor::HiddenNorm(l));
         normalise(self.normed, self.stream, weight, model.config().epsilon)?;
-        matvec(self.gate_up, model.matrix(Tensor::GateUp(l)), self.normed)?;
+        model.product(self.gate_up, Tensor::GateUp(l), self.normed, self.bytes)?;
         let hidden = self.gated.len();
         let gated = MatMut::new(self.gated, 1, hidden)?;
         swiglu_forward(gated, MatRef::new(self.gate_up, 1, 2 * hidden)?)?;
-        let w = model.matrix(Tensor::Down(l));
-        add_product(self.stream, self.normed, w, self.gated)
+        Ok(())
+    }
+
+    /// `x += Wo heads`, or `x += Wdown gated`.
+    fn add_product(&mut self, model: &Stored<'_>, tensor: Tensor) -> Result<(), KernelError> {
+        let y = match tensor {
+            Tensor::AttentionOutput(_) => &*self.heads,
+            _ => &*self.gated,
+        };
+        model.product(self.normed, tensor, y, self.bytes)?;
+        axpy(1.0, self.normed, self.stream)?;
+        Ok(())
     }
 }
 
-/// `stream += W y`; the product lies in `scratch` meanwhile.
-fn add_product(
-    stream: &mut [f32],
-    scratch: &mut [f32],
-    w: MatRef<'_>,
-    y: &[f32],
-) -> Result<(), KernelError> {
-    matvec(scratch, w, y)?;
-    axpy(1.0, scratch, stream)?;
-    Ok(())
+/// A part of the workspace as smaller elements.
+fn cells_of<T: bytemuck::Pod>(part: &mut [f32]) -> &mut [T] {
+    bytemuck::try_cast_slice_mut(part).unwrap_or_default()
 }
 
 /// `out = rms_norm(x)` of one row.
-fn normalise(out: &mut [f32], x: &[f32], weight: &[f32], epsilon: f32) -> Result<(), KernelError> {
+fn normalise(out: &mut [f32], x: &[f32], weight: &[f32], epsilon: f32) -> Result<(), ShapeError> {
     let (out, d) = (MatMut::new(out, 1, x.len())?, x.len());
-    rms_norm_forward(out, &mut [0.0], MatRef::new(x, 1, d)?, weight, epsilon)?;
-    Ok(())
+    rms_norm_forward(out, &mut [0.0], MatRef::new(x, 1, d)?, weight, epsilon)
 }
 
 /// A slice in two; the second is empty if the first takes more than there is.
 fn split(x: &[f32], at: usize) -> (&[f32], &[f32]) {
     x.split_at_checked(at).unwrap_or_default()
+}
+
+/// [`slice::rotate_left`], without its panic: three times turned round.
+fn rotate_left(x: &mut [f32], by: usize) {
+    let (front, back) = x.split_at_mut_checked(by).unwrap_or_default();
+    front.reverse();
+    back.reverse();
+    x.reverse();
 }

@@ -15,12 +15,16 @@
 //! Source: Touvron et al., LLaMA, 2023; Ainslie et al., GQA, 2023 (the shared heads).
 
 mod cache;
+mod int8;
 mod layout;
+mod stored;
 #[cfg(test)]
 mod tests;
 
-pub(super) use cache::Cache;
+pub(super) use cache::{Cache, Observer, workspace_len};
+pub use int8::LlamaInt8Ref;
 pub use layout::{LlamaConfig, Tensor};
+pub(super) use stored::Stored;
 
 use super::OutputKind;
 use super::output::OutputRef;
@@ -116,10 +120,5 @@ impl<'a> LlamaRef<'a> {
             }
             None => OutputRef::Table(self.matrix(Tensor::Output)),
         }
-    }
-
-    /// Elements of workspace that a [`Session`](super::Session) over this model needs.
-    pub fn session_workspace_len(&self) -> usize {
-        cache::workspace_len(self)
     }
 }

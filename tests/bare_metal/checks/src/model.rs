@@ -35,7 +35,7 @@ pub fn run(file: &[u8], memory: &mut Memory) -> Option<Results> {
     (text == PROMPT).then_some(())?;
 
     let (logits, workspace) = floats.split_at_mut_checked(model.config().vocab_size)?;
-    let mut session = Session::new(model.network(), workspace).ok()?;
+    let mut session = Session::new(model.parameters(), workspace).ok()?;
     for id in ids {
         session.push(*id).ok()?;
     }

@@ -57,7 +57,7 @@ fn tokens(memory: &mut Memory) -> Option<()> {
         words,
     } = memory;
     let model = ModelRef::new_checked(FILE.bytes(), words).ok()?;
-    let mut session = Session::new(model.network(), floats).ok()?;
+    let mut session = Session::new(model.parameters(), floats).ok()?;
     let (sampling, mut rng) = (
         Sampling {
             temperature: 0.8,

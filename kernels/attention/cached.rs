@@ -1,0 +1,401 @@
+//! One query of one head against a cache of keys and values, laid out for it: a step of generation.
+//!
+//! Keys are kept transposed, a row a dimension, values as they come, a row a position:
+//!
+//! ```text
+//! scores of sixteen keys    +=  q[i] * (sixteen elements of row i of the keys)       for each i
+//! sixteen elements of out   +=  weight[t] * (sixteen elements of row t of the values)    for each t
+//! ```
+//! So both passes read the cache in order, and no sum runs over lanes. Eight registers are summed up
+//! at a time, as many as hide the latency of a multiply-add. Elements are `f32` or half precision.
+
+use crate::error::ShapeError;
+use crate::half::{f32_to_half, half_to_f32};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
+use crate::softmax::{exp_of_difference_with, finite_max_with};
+
+/// What a cache holds: `f32`, or the bits of a half ([`crate::half`]) in a `u16`.
+pub trait Element: Copy {
+    /// The number.
+    fn to_f32(self) -> f32;
+    /// The nearest that can be held.
+    fn from_f32(x: f32) -> Self;
+    /// Sixteen elements.
+    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn from_f32(x: f32) -> Self {
+        x
+    }
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V {
+        simd.load(x)
+    }
+}
+
+impl Element for u16 {
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        half_to_f32(self)
+    }
+    #[inline(always)]
+    fn from_f32(x: f32) -> Self {
+        f32_to_half(x)
+    }
+    #[inline(always)]
+    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V {
+        simd.load_half(x)
+    }
+}
+
+/// Elements from `start` on, up to sixteen of them; missing lanes are zero.
+#[inline(always)]
+fn load_from<S: Simd, T: Element>(simd: S, x: &[T], start: usize) -> S::V {
+    let rest = x.get(start..).unwrap_or(&[]);
+    if let Some(lanes) = rest.first_chunk() {
+        return T::load(simd, lanes);
+    }
+    let mut lanes = [0.0; LANES];
+    for (lane, x) in lanes.iter_mut().zip(rest) {
+        *lane = x.to_f32();
+    }
+    simd.load(&lanes)
+}
+
+/// Keys (`width x capacity`, transposed) and values (`capacity x width`) of one layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Cached<'a, T> {
+    keys: &'a [T],
+    values: &'a [T],
+    width: usize,
+    capacity: usize,
+}
+
+impl<'a, T: Element> Cached<'a, T> {
+    /// Puts keys and values together.
+    ///
+    /// # Errors
+    /// [`ShapeError`] unless both hold `width * capacity` elements.
+    pub fn new(
+        keys: &'a [T],
+        values: &'a [T],
+        width: usize,
+        capacity: usize,
+    ) -> Result<Self, ShapeError> {
+        let len = width.checked_mul(capacity);
+        let fits = len == Some(keys.len()) && len == Some(values.len());
+        let cached = Self {
+            keys,
+            values,
+            width,
+            capacity,
+        };
+        fits.then_some(cached).ok_or(ShapeError)
+    }
+}
+
+/// [`Cached`], to be written to.
+#[derive(Debug)]
+pub struct CachedMut<'a, T> {
+    keys: &'a mut [T],
+    values: &'a mut [T],
+    width: usize,
+    capacity: usize,
+}
+
+impl<'a, T: Element> CachedMut<'a, T> {
+    /// Puts keys and values together.
+    ///
+    /// # Errors
+    /// As [`Cached::new`].
+    pub fn new(
+        keys: &'a mut [T],
+        values: &'a mut [T],
+        width: usize,
+        capacity: usize,
+    ) -> Result<Self, ShapeError> {
+        Cached::new(keys, values, width, capacity)?;
+        Ok(Self {
+            keys,
+            values,
+            width,
+            capacity,
+        })
+    }
+
+    /// Puts a key and a value, `width` numbers each, in a place of the `capacity`.
+    ///
+    /// # Errors
+    /// [`ShapeError`] when there is no such place, or for another width.
+    pub fn put(&mut self, place: usize, key: &[f32], value: &[f32]) -> Result<(), ShapeError> {
+        if place >= self.capacity || key.len() != self.width || value.len() != self.width {
+            return Err(ShapeError);
+        }
+        let column = self.keys.iter_mut().skip(place).step_by(self.capacity);
+        for (to, from) in column.zip(key) {
+            *to = T::from_f32(*from);
+        }
+        let row = self.values.iter_mut().skip(place * self.width);
+        for (to, from) in row.zip(value) {
+            *to = T::from_f32(*from);
+        }
+        Ok(())
+    }
+
+    /// The same, to be read.
+    pub fn as_ref(&self) -> Cached<'_, T> {
+        Cached {
+            keys: self.keys,
+            values: self.values,
+            width: self.width,
+            capacity: self.capacity,
+        }
+    }
+}
+
+/// `weights = softmax(scale K q)`, `out = weights V`, for one head over the first places of a cache.
+///
+/// The head is the `q.len()` dimensions from `first` on, `out` is as long as `q`, and the places are as
+/// many as there are `weights`. Where all scores are `-inf`, `out` and weights are 0.
+///
+/// # Errors
+/// [`ShapeError`] when the head or the places are not all in the cache.
+///
+/// # Precision
+/// As [`attend_one`](super::attend_one), over what the cache holds: a score is one chain of
+/// multiply-adds over the head's dimensions, an element of `out` the sum of up to four over the
+/// places. Equal bits within a rounding class.
+///
+/// # Example
+/// ```
+/// use barelm_kernels::attention::{CachedMut, attend_cached};
+/// let (mut keys, mut values) = ([0.0; 8], [0.0; 8]);
+/// let mut cache = CachedMut::new(&mut keys, &mut values, 2, 4)?;
+/// cache.put(0, &[1.0, 1.0], &[2.0, 0.0])?;
+/// cache.put(1, &[1.0, 1.0], &[4.0, 8.0])?;
+/// let (mut out, mut weights) = ([0.0; 2], [0.0; 2]);
+/// attend_cached(&mut out, &mut weights, &[5.0, 0.0], cache.as_ref(), 0, 1.0)?;
+/// assert_eq!((out, weights), ([3.0, 4.0], [0.5, 0.5]));
+/// # Ok::<(), barelm_kernels::error::ShapeError>(())
+/// ```
+pub fn attend_cached<T: Element>(
+    out: &mut [f32],
+    weights: &mut [f32],
+    q: &[f32],
+    cached: Cached<'_, T>,
+    first: usize,
+    scale: f32,
+) -> Result<(), ShapeError> {
+    let end = first.checked_add(q.len());
+    let fits = end.is_some_and(|end| end <= cached.width) && weights.len() <= cached.capacity;
+    if !fits || out.len() != q.len() {
+        return Err(ShapeError);
+    }
+    dispatch(AttendCached {
+        out,
+        weights,
+        q,
+        cached,
+        first,
+        scale,
+    });
+    Ok(())
+}
+
+struct AttendCached<'a, T> {
+    out: &'a mut [f32],
+    weights: &'a mut [f32],
+    q: &'a [f32],
+    cached: Cached<'a, T>,
+    first: usize,
+    scale: f32,
+}
+
+impl<T: Element> Kernel for AttendCached<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let mut place = 0;
+        while let Some(left) = self.weights.len().checked_sub(place + 1) {
+            place += match left / LANES {
+                _ if const { S::REGISTERS < 4 } => self.scores::<S, 1>(simd, place),
+                3.. => self.scores::<S, 4>(simd, place),
+                _ => self.scores::<S, 1>(simd, place),
+            };
+        }
+        let max = finite_max_with(simd, self.weights);
+        let sum = exp_of_difference_with(simd, self.weights, max);
+        let factor = if sum == 0.0 { 0.0 } else { 1.0 / sum };
+        for weight in self.weights.iter_mut() {
+            *weight *= factor;
+        }
+        let mut column = 0;
+        while let Some(left) = self.out.len().checked_sub(column + 1) {
+            column += match left / LANES {
+                3.. => self.weighted_sum::<S, 4, 1>(simd, column),
+                1.. => self.weighted_sum::<S, 2, 2>(simd, column),
+                0 => self.weighted_sum::<S, 1, 4>(simd, column),
+            };
+        }
+    }
+}
+
+impl<T: Element> AttendCached<'_, T> {
+    /// Scores of `B` vectors of keys from a place on; returns how many that were.
+    #[inline(always)]
+    fn scores<S: Simd, const B: usize>(&mut self, simd: S, place: usize) -> usize {
+        let Cached { keys, capacity, .. } = self.cached;
+        let mut sums = [simd.splat(0.0); B];
+        for (i, q) in self.q.iter().enumerate() {
+            let row = keys.get((self.first + i) * capacity + place..);
+            let (row, q) = (row.unwrap_or(&[]), simd.splat(*q));
+            for (b, sum) in sums.iter_mut().enumerate() {
+                *sum = simd.mul_add(q, load_from(simd, row, b * LANES), *sum);
+            }
+        }
+        let scale = simd.splat(self.scale);
+        for (b, sum) in sums.into_iter().enumerate() {
+            simd.store_from(simd.mul(sum, scale), self.weights, place + b * LANES);
+        }
+        B * LANES
+    }
+
+    /// Sums of `C` vectors of columns from one on, over `P` places at a time; returns how many
+    /// columns that were.
+    #[inline(always)]
+    fn weighted_sum<S: Simd, const C: usize, const P: usize>(
+        &mut self,
+        simd: S,
+        column: usize,
+    ) -> usize {
+        let Cached { values, width, .. } = self.cached;
+        let mut sums = [[simd.splat(0.0); C]; P];
+        for (j, weights) in self.weights.chunks(P).enumerate() {
+            for ((p, sums), weight) in sums.iter_mut().enumerate().zip(weights) {
+                let start = (j * P + p) * width + self.first + column;
+                let (row, weight) = (values.get(start..).unwrap_or(&[]), simd.splat(*weight));
+                for (c, sum) in sums.iter_mut().enumerate() {
+                    *sum = simd.mul_add(weight, load_from(simd, row, c * LANES), *sum);
+                }
+            }
+        }
+        for c in 0..C {
+            let mut total = simd.splat(0.0);
+            for sums in sums {
+                total = simd.add(total, sums[c]);
+            }
+            simd.store_from(total, self.out, column + c * LANES);
+        }
+        C * LANES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, on_every_backend, tolerance, values};
+    use std::vec;
+    use std::vec::Vec;
+
+    fn naive(q: &[f32], keys: &[f32], values: &[f32], width: usize, first: usize) -> Vec<f64> {
+        let head = |x: &'_ [f32]| -> Vec<f64> {
+            x[first..][..q.len()]
+                .iter()
+                .map(|x| f64::from(*x))
+                .collect()
+        };
+        let weight = |key: &[f32]| -> f64 {
+            let terms = head(key);
+            let score: f64 = terms.iter().zip(q).map(|(k, q)| k * f64::from(*q)).sum();
+            (score * 0.5).exp()
+        };
+        let weights: Vec<f64> = keys.chunks(width).map(weight).collect();
+        let total: f64 = weights.iter().sum();
+        let mut out = vec![0.0; q.len()];
+        for (row, weight) in values.chunks(width).zip(&weights) {
+            for (out, v) in out.iter_mut().zip(head(row)) {
+                *out += weight / total * v;
+            }
+        }
+        out
+    }
+
+    /// What a cache of `T` keeps of numbers.
+    fn kept<T: Element>(x: Vec<f32>) -> Vec<f32> {
+        x.into_iter().map(|x| T::from_f32(x).to_f32()).collect()
+    }
+
+    fn agrees_with_the_formula<T: Element>(zero: T) {
+        on_every_backend(|backend| {
+            for (w, first, width) in [
+                (2, 0, 2),
+                (32, 32, 64),
+                (16, 5, 24),
+                (50, 1, 99),
+                (80, 0, 80),
+            ] {
+                for used in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
+                    let capacity = used + 3;
+                    let q = values(w, 1);
+                    let keys = kept::<T>(values(width * used, 2));
+                    let rows = kept::<T>(values(width * used, 3));
+                    let mut cells = [vec![zero; width * capacity], vec![zero; width * capacity]];
+                    let [k, v] = &mut cells;
+                    let mut cache = CachedMut::new(k, v, width, capacity).unwrap();
+                    for (t, (k, v)) in keys.chunks(width).zip(rows.chunks(width)).enumerate() {
+                        cache.put(t, k, v).unwrap();
+                    }
+                    let (mut out, mut weights) = (vec![f32::NAN; w], vec![f32::NAN; used]);
+                    backend.run(AttendCached {
+                        out: &mut out,
+                        weights: &mut weights,
+                        q: &q,
+                        cached: cache.as_ref(),
+                        first,
+                        scale: 0.5,
+                    });
+                    for (got, want) in out.iter().zip(naive(&q, &keys, &rows, width, first)) {
+                        assert_close(*got, want as f32, tolerance::ATTENTION, 1.0);
+                    }
+                    assert_close(weights.iter().sum(), 1.0, tolerance::SOFTMAX, 1.0);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn single_precision_agrees_with_the_formula() {
+        agrees_with_the_formula(f32::NAN);
+    }
+
+    #[test]
+    fn half_precision_agrees_with_the_formula_over_what_it_keeps() {
+        agrees_with_the_formula(f32_to_half(f32::NAN));
+    }
+
+    #[test]
+    fn places_that_do_not_exist_are_errors() {
+        let (mut k, mut v) = ([0.0; 12], [0.0; 12]);
+        let mut cache = CachedMut::new(&mut k, &mut v, 4, 3).unwrap();
+        assert!(cache.put(3, &[0.0; 4], &[0.0; 4]).is_err());
+        assert!(cache.put(0, &[0.0; 3], &[0.0; 4]).is_err());
+        assert!(Cached::new(&[0.0; 12], &[0.0; 11], 4, 3).is_err());
+        let attend = |out: &mut [f32], weights: &mut [f32], first| {
+            attend_cached(out, weights, &[1.0; 2], cache.as_ref(), first, 1.0)
+        };
+        assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 2).is_ok());
+        assert!(attend(&mut [0.0; 2], &mut [0.0; 4], 2).is_err());
+        assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 3).is_err());
+        assert!(attend(&mut [0.0; 2], &mut [0.0; 3], usize::MAX).is_err());
+        assert!(attend(&mut [0.0; 1], &mut [0.0; 3], 0).is_err());
+        let mut nothing = [1.0; 2];
+        assert!(attend(&mut nothing, &mut [], 0).is_ok());
+        assert_eq!(nothing, [0.0; 2]);
+    }
+}
