@@ -3,7 +3,7 @@
 TARGETS='thumbv7em-none-eabihf riscv32imac-unknown-none-elf riscv64gc-unknown-none-elf
     aarch64-unknown-none x86_64-unknown-linux-gnu wasm32-unknown-unknown'
 
-# Budgets, in bytes. What stands above the issue's number says so in README.md beside this file.
+# Budgets, in bytes; README.md beside this file says what is above them, and that memory waits for eight bits.
 FLASH_LIMIT=$((64 * 1024))
 TINY_LIMIT=$((4 * 1024))
 RAM_LIMIT=$((160 * 1024))
