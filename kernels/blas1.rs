@@ -102,6 +102,9 @@ impl Kernel for Dot<'_> {
 /// The dot product of the common prefix of `a` and `b`, for use inside other kernels.
 #[inline(always)]
 pub(crate) fn dot_with<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    if const { S::REGISTERS < 4 } {
+        return narrow_dot(a, b);
+    }
     let mut sums = [simd.splat(0.0); 4];
     let (a_chunks, a_tail) = a.as_chunks::<LANES>();
     let (b_chunks, b_tail) = b.as_chunks::<LANES>();
@@ -122,6 +125,66 @@ pub(crate) fn dot_with<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
     }
     let [s0, s1, s2, s3] = sums;
     simd.reduce_sum(simd.add(simd.add(s0, s1), simd.add(s2, s3)))
+}
+
+/// [`dot_with`] where registers hold two vectors: half of each vector at a time, and one of the four
+/// sums after the other.
+#[inline(never)]
+fn narrow_dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut folded = [[0.0; HALF]; 2];
+    for (h, folded) in folded.iter_mut().enumerate() {
+        let mut sums = [[0.0; HALF]; 4];
+        for (i, sum) in sums.iter_mut().enumerate() {
+            [*sum] = narrow_sums([a], b, i * LANES + h * HALF, 4 * LANES);
+        }
+        let [s0, s1, s2, s3] = sums;
+        for (i, folded) in folded.iter_mut().enumerate() {
+            *folded = (s0[i] + s1[i]) + (s2[i] + s3[i]);
+        }
+    }
+    narrow_reduce_sum(folded)
+}
+
+/// Lanes that such a machine's registers hold beside their operands.
+pub(crate) const HALF: usize = LANES / 2;
+
+/// The products of each row with `x`, from element `start` on, eight out of `step`, in a sum for each
+/// of the eight: what lanes of a vector would hold. Unfused.
+#[inline(always)]
+pub(crate) fn narrow_sums<const R: usize>(
+    rows: [&[f32]; R],
+    x: &[f32],
+    start: usize,
+    step: usize,
+) -> [[f32; HALF]; R] {
+    let mut sums = [[0.0; HALF]; R];
+    let mut at = start;
+    while let Some(x) = x.get(at..).filter(|x| !x.is_empty()) {
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            let row = row.get(at..).unwrap_or(&[]);
+            match (row.first_chunk::<HALF>(), x.first_chunk::<HALF>()) {
+                (Some(row), Some(x)) => add_products(sums, row, x),
+                _ => add_products(sums, row, x),
+            }
+        }
+        at += step;
+    }
+    sums
+}
+
+/// As many as there are; a loop without branches where the compiler sees how many.
+#[inline(always)]
+fn add_products(sums: &mut [f32; HALF], row: &[f32], x: &[f32]) {
+    for ((sum, row), x) in sums.iter_mut().zip(row).zip(x) {
+        *sum += row * x;
+    }
+}
+
+/// The sum over the lanes of a vector in halves, by the tree of every backend.
+#[inline(always)]
+pub(crate) fn narrow_reduce_sum([low, high]: [[f32; HALF]; 2]) -> f32 {
+    let [c0, c1, c2, c3, c4, c5, c6, c7] = core::array::from_fn(|i| low[i] + high[i]);
+    ((c0 + c4) + (c2 + c6)) + ((c1 + c5) + (c3 + c7))
 }
 
 struct Axpy<'a> {
@@ -196,6 +259,7 @@ pub(crate) fn update_with<S: Simd>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::{Backend, Portable};
     use crate::testing::{LENGTHS, assert_close, on_every_backend, tolerance, values};
 
     fn naive_dot(a: &[f32], b: &[f32]) -> f32 {
@@ -230,6 +294,20 @@ mod tests {
                 let class = &mut of_class[usize::from(backend.is_fused())];
                 assert_eq!(*class.get_or_insert(bits), bits, "length {len}");
             });
+        }
+    }
+
+    #[test]
+    fn half_vectors_give_the_bits_of_whole_ones() {
+        let portable = Backend::Portable(Portable);
+        for len in LENGTHS {
+            let (a, b) = (values(len, 3), values(len, 4));
+            let wanted = portable.run(Dot { a: &a, b: &b });
+            assert_eq!(
+                narrow_dot(&a, &b).to_bits(),
+                wanted.to_bits(),
+                "length {len}"
+            );
         }
     }
 

@@ -81,6 +81,9 @@ impl Kernel for Exp<'_> {
 /// below `2^-126.5`, NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp2_with<S: Simd>(simd: S, x: S::V) -> S::V {
+    if const { S::REGISTERS < 4 } {
+        return narrow(simd, x, narrow_exp2);
+    }
     // At -127 the exponent is empty: exactly zero. The second operand, so that NaN stays.
     let cut = simd.max(simd.splat(-127.0), x);
     let rounded = simd.add(cut, simd.splat(ROUNDER));
@@ -93,6 +96,9 @@ pub(crate) fn exp2_with<S: Simd>(simd: S, x: S::V) -> S::V {
 /// `e^x` in each lane; relative error below 2e-7, 0 below `2^-126`, NaN for NaN.
 #[inline(always)]
 pub(crate) fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
+    if const { S::REGISTERS < 4 } {
+        return narrow(simd, x, narrow_exp);
+    }
     let rounder = simd.splat(ROUNDER);
     let rounded = simd.mul_add(x, simd.splat(core::f32::consts::LOG2_E), rounder);
     let minus_n = simd.sub(rounder, rounded);
@@ -104,6 +110,60 @@ pub(crate) fn exp_with<S: Simd>(simd: S, x: S::V) -> S::V {
     let y = simd.select_gt(x, largest, infinity, y);
     let zero_or_nan = simd.max(simd.splat(0.0), x);
     simd.select_gt(x, simd.splat(EXP_ZERO), y, zero_or_nan)
+}
+
+/// Lane after lane, where registers hold no more than two vectors: sixteen lanes at once would be
+/// kept on the stack, in sixteen times the code.
+#[inline(always)]
+fn narrow<S: Simd>(simd: S, x: S::V, f: fn(&mut [f32; LANES])) -> S::V {
+    let mut lanes = [0.0; LANES];
+    simd.store(x, &mut lanes);
+    f(&mut lanes);
+    simd.load(&lanes)
+}
+
+/// [`exp2_with`] of plain numbers, unfused; the same bits.
+#[inline(never)]
+fn narrow_exp2(lanes: &mut [f32; LANES]) {
+    for x in lanes {
+        let cut = if -127.0 > *x { -127.0 } else { *x };
+        let rounded = cut + ROUNDER;
+        let r = cut - (rounded - ROUNDER);
+        *x = narrow_polynomial(&EXP2, r) * narrow_power(1.0, rounded);
+    }
+}
+
+/// [`exp_with`] of plain numbers, unfused; the same bits.
+#[inline(never)]
+fn narrow_exp(lanes: &mut [f32; LANES]) {
+    let [high, low] = LN_2;
+    for x in lanes {
+        let rounded = *x * core::f32::consts::LOG2_E + ROUNDER;
+        let minus_n = ROUNDER - rounded;
+        let r = minus_n * high + *x;
+        let r = minus_n * low + r;
+        let y = narrow_power(narrow_polynomial(&EXP, r), rounded);
+        *x = if *x > EXP_LARGEST {
+            f32::INFINITY
+        } else if *x > EXP_ZERO {
+            y
+        } else if 0.0 > *x {
+            0.0
+        } else {
+            *x
+        };
+    }
+}
+
+#[inline(always)]
+fn narrow_polynomial([c5, c4, c3, c2, c1, c0]: &[f32; 6], r: f32) -> f32 {
+    ((((c5 * r + c4) * r + c3) * r + c2) * r + c1) * r + c0
+}
+
+/// `x 2^k` for `n = k + ROUNDER`, as [`Simd::add_to_exponent`].
+#[inline(always)]
+fn narrow_power(x: f32, n: f32) -> f32 {
+    f32::from_bits(x.to_bits().wrapping_add(n.to_bits() << 23))
 }
 
 /// Horner's rule, highest power first.
@@ -121,6 +181,7 @@ fn polynomial<S: Simd>(simd: S, coefficients: &[f32; 6], r: S::V) -> S::V {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::{Backend, Portable};
     use crate::testing::{LENGTHS, on_every_backend, tolerance, values};
     use std::vec::Vec;
 
@@ -174,6 +235,39 @@ mod tests {
             backend.run(Exp2(y.as_chunks_mut().0));
             assert_relative(&x, &y, libm::exp2);
         });
+    }
+
+    #[test]
+    fn plain_numbers_give_the_bits_of_portable_lanes() {
+        let portable = Backend::Portable(Portable);
+        let ends = [
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+            0.0,
+            -0.0,
+            -87.34,
+            88.73,
+            1e30,
+        ];
+        let mut x = sweep(130.0);
+        x.extend(ends.repeat(2));
+        for x in x.as_chunks::<LANES>().0 {
+            let (mut exp, mut exp2) = ([*x], [*x]);
+            portable.run(Exp {
+                x: exp.as_flattened_mut(),
+            });
+            portable.run(Exp2(&mut exp2));
+            let (mut narrow, mut narrow2) = (*x, *x);
+            narrow_exp(&mut narrow);
+            narrow_exp2(&mut narrow2);
+            let bits = |x: [f32; LANES]| x.map(|x| if x.is_nan() { 0 } else { x.to_bits() });
+            assert_eq!(bits(narrow), bits(exp[0]), "{x:?}");
+            // Powers of two are defined up to 128.
+            let defined =
+                |y: [f32; LANES]| core::array::from_fn(|i| if x[i] > 128.0 { 0.0 } else { y[i] });
+            assert_eq!(bits(defined(narrow2)), bits(defined(exp2[0])), "{x:?}");
+        }
     }
 
     const NAN_WITH_PAYLOAD: f32 = f32::from_bits(0x7FC0_0155);

@@ -51,6 +51,7 @@ pub mod error;
 pub mod exp;
 pub mod format;
 pub mod half;
+mod heap;
 pub mod huffman;
 pub mod int8;
 pub mod mat;

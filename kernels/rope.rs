@@ -138,8 +138,8 @@ impl Kernel for Turn<'_> {
         let (h, sign) = (self.cos.cols(), simd.splat(self.sign));
         for t in 0..self.x.rows() {
             let (cos, sin) = (self.cos.row(t), self.sin.row(t));
-            for head in self.x.row_mut(t).chunks_exact_mut(2 * h.max(1)) {
-                let (low, high) = head.split_at_mut(h);
+            for head in self.x.row_mut(t).chunks_exact_mut((2 * h).max(1)) {
+                let (low, high) = head.split_at_mut_checked(h).unwrap_or_default();
                 for at in (0..h).step_by(LANES) {
                     let c = simd.load_from(cos, at);
                     let s = simd.mul(sign, simd.load_from(sin, at));

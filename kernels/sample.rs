@@ -7,8 +7,8 @@
 //! Source: A. Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020 (nucleus).
 
 use crate::error::{BufferTooSmall, take};
+use crate::heap;
 use crate::rng::Rng;
-use core::cmp::Ordering;
 use core::fmt;
 
 /// How to draw. The default draws from the plain softmax.
@@ -104,7 +104,7 @@ pub fn sample(
     }
     let kept = cut.likeliest(weights, order);
     let weigh = |i: &u32| (*i, weight(weights, *i));
-    Ok(draw(kept.iter().map(weigh), rng).unwrap_or(best))
+    Ok(draw(kept.iter().rev().map(weigh), rng).unwrap_or(best))
 }
 
 /// Makes tokens that were seen less likely, before [`sample`]: a positive logit is divided by
@@ -205,27 +205,29 @@ impl Cut {
         self.count == self.len && self.mass >= 1.0
     }
 
-    /// The candidates that the cut leaves, likeliest first.
+    /// The candidates that the cut leaves, the least likely first.
+    ///
+    /// They are taken off a heap, likeliest first, until there are enough: few of many, as a rule.
     fn likeliest<'a>(&self, weights: &[f32], order: &'a mut [u32]) -> &'a [u32] {
         for (i, slot) in (0..).zip(order.iter_mut()) {
             *slot = i;
         }
-        let by_weight = |a: &u32, b: &u32| -> Ordering {
+        let likelier = |a: &u32, b: &u32| {
             let (x, y) = (weight(weights, *a), weight(weights, *b));
-            y.total_cmp(&x).then(a.cmp(b))
+            x > y || (x == y && a < b)
         };
-        if self.count < self.len {
-            order.select_nth_unstable_by(self.count, by_weight);
-        }
-        let kept = order.get_mut(..self.count).unwrap_or(&mut []);
-        kept.sort_unstable_by(by_weight);
+        heap::build(order, likelier);
+        let len = order.len();
+        let mut left = len;
+        while len - left < self.count && heap::pop(order, &mut left, likelier).is_some() {}
+        let kept = order.get(left..).unwrap_or(&[]);
         let nucleus = self.nucleus(weights, kept);
-        kept.get(..nucleus).unwrap_or(kept)
+        kept.get(kept.len() - nucleus..).unwrap_or(kept)
     }
 
-    /// Length of the shortest prefix that holds `mass` of the weight of `order`.
+    /// How many of `order`, from the last on, hold `mass` of their weight.
     fn nucleus(&self, weights: &[f32], order: &[u32]) -> usize {
-        let each = || order.iter().map(|i| f64::from(weight(weights, *i)));
+        let each = || order.iter().rev().map(|i| f64::from(weight(weights, *i)));
         let wanted = f64::from(self.mass) * each().sum::<f64>();
         let mut sum = 0.0;
         let reached = each().position(|weight| {

@@ -59,8 +59,12 @@ impl<const K: usize> TopK<K> {
         if self.entries.len() == self.limit {
             self.entries.pop();
         }
-        // There is room: the list is shorter than `limit`, and `place` within it.
-        let _ = self.entries.insert(place, entry);
+        // There is room: the list is shorter than `limit`, which is at most `K`.
+        let _ = self.entries.push(entry);
+        let mut moved = entry;
+        for behind in self.entries.iter_mut().skip(place) {
+            core::mem::swap(behind, &mut moved);
+        }
     }
 
     /// The entries, best first.

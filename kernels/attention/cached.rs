@@ -224,6 +224,7 @@ impl<T: Element> Kernel for AttendCached<'_, T> {
         let mut place = 0;
         while let Some(left) = self.weights.len().checked_sub(place + 1) {
             place += match left / LANES {
+                _ if const { S::REGISTERS < 4 } => self.scores::<S, 1>(simd, place),
                 3.. => self.scores::<S, 4>(simd, place),
                 _ => self.scores::<S, 1>(simd, place),
             };

@@ -79,6 +79,9 @@ impl Kernel for AttendOne<'_> {
         while let Some(out) = self.out.get_mut(column..).filter(|out| !out.is_empty()) {
             let (weights, v) = (&*self.weights, self.inputs.v);
             column += match out.len() / LANES {
+                _ if const { S::REGISTERS < 4 } => {
+                    weighted_sum::<S, 1>(simd, weights, v, column, factor, out)
+                }
                 8.. => weighted_sum::<S, 8>(simd, weights, v, column, factor, out),
                 4..8 => weighted_sum::<S, 4>(simd, weights, v, column, factor, out),
                 _ => weighted_sum::<S, 1>(simd, weights, v, column, factor, out),
@@ -91,6 +94,10 @@ impl Kernel for AttendOne<'_> {
 #[inline(always)]
 fn scores<S: Simd>(simd: S, inputs: &AttentionInputs<'_>, scores: &mut [f32]) {
     let q = inputs.q.row(0);
+    if const { S::REGISTERS < 4 } {
+        narrow_scores(simd, inputs, scores);
+        return add_bias(inputs, scores);
+    }
     let scale = simd.splat(inputs.scale);
     for (b, scores) in scores.chunks_mut(LANES).enumerate() {
         let mut sums = [simd.splat(0.0); LANES];
@@ -103,6 +110,21 @@ fn scores<S: Simd>(simd: S, inputs: &AttentionInputs<'_>, scores: &mut [f32]) {
         }
         simd.store_partial(simd.mul(total, scale), scores);
     }
+    add_bias(inputs, scores);
+}
+
+/// One key after the other, where sixteen vectors would not fit the registers: the same sums.
+#[inline(always)]
+fn narrow_scores<S: Simd>(simd: S, inputs: &AttentionInputs<'_>, scores: &mut [f32]) {
+    for (j, score) in scores.iter_mut().enumerate() {
+        let mut lanes = [0.0; LANES];
+        simd.store(products(simd, inputs.q.row(0), inputs.k.row(j)), &mut lanes);
+        *score = lanes.iter().fold(0.0, |sum, lane| sum + lane) * inputs.scale;
+    }
+}
+
+#[inline(always)]
+fn add_bias(inputs: &AttentionInputs<'_>, scores: &mut [f32]) {
     let bias = inputs.bias.unwrap_or(&[]);
     for (score, bias) in scores.iter_mut().rev().zip(bias) {
         *score += bias;

@@ -8,8 +8,8 @@
 //! noted at the position is another by then. At most three entries are pushed a byte, so the time
 //! is O(n log n).
 //!
-//! Positions come from the lists that this file makes itself and stay below the number of tokens;
-//! that is why it indexes.
+//! Positions come from the lists that this file makes itself and stay below the number of tokens. A
+//! compiler does not know that: what is read beyond the end is [`NONE`], and nothing is written there.
 
 use super::table::{NONE, PairSlot, find_pair};
 
@@ -66,27 +66,60 @@ pub(super) fn merge_long(pairs: impl Merges, workspace: &mut [u32], len: usize) 
     Chain::new(pairs, workspace, len).merge()
 }
 
-fn merge_short(pairs: impl Merges, workspace: &mut [u32], mut len: usize) -> usize {
-    let (ids, rest) = workspace.split_at_mut(len);
-    let (ranks, rest) = rest.split_at_mut(len);
-    let merged = &mut rest[..len];
-    for at in 0..len {
-        let next = ids.get(at + 1);
-        (ranks[at], merged[at]) = next.map_or((NONE, NONE), |next| pairs.get(ids[at], *next));
+fn merge_short(pairs: impl Merges, mut workspace: &mut [u32], mut len: usize) -> usize {
+    let [ids, ranks, merged] = [(); 3].map(|()| cut(&mut workspace, len));
+    for (at, (rank, merged)) in ranks.iter_mut().zip(&mut *merged).enumerate() {
+        (*rank, *merged) = pair_at(pairs, ids, at);
     }
-    while let Some(at) = lowest(&ranks[..len]) {
-        ids[at] = merged[at];
-        ids.copy_within(at + 2..len, at + 1);
-        ranks.copy_within(at + 2..len, at + 1);
-        merged.copy_within(at + 2..len, at + 1);
+    while let Some(at) = lowest(ranks.get(..len).unwrap_or(&[])) {
+        put(ids, at, get(merged, at));
+        for list in [&mut *ids, &mut *ranks, &mut *merged] {
+            remove(list, at + 1, len);
+        }
         len -= 1;
-        let next = ids[..len].get(at + 1);
-        (ranks[at], merged[at]) = next.map_or((NONE, NONE), |next| pairs.get(ids[at], *next));
-        if at > 0 {
-            (ranks[at - 1], merged[at - 1]) = pairs.get(ids[at - 1], ids[at]);
+        for at in at.saturating_sub(1)..=at {
+            let (rank, token) = pair_at(pairs, ids.get(..len).unwrap_or(&[]), at);
+            put(ranks, at, rank);
+            put(merged, at, token);
         }
     }
     len
+}
+
+/// The first `len` words, cut off; none where there are fewer.
+#[inline(always)]
+fn cut<'w>(workspace: &mut &'w mut [u32], len: usize) -> &'w mut [u32] {
+    workspace.split_off_mut(..len).unwrap_or_default()
+}
+
+#[inline(always)]
+fn get(list: &[u32], at: usize) -> u32 {
+    list.get(at).copied().unwrap_or(NONE)
+}
+
+#[inline(always)]
+fn put(list: &mut [u32], at: usize, word: u32) {
+    if let Some(place) = list.get_mut(at) {
+        *place = word;
+    }
+}
+
+/// Takes the word at `at` out of the first `len`.
+#[inline(always)]
+fn remove(list: &mut [u32], at: usize, len: usize) {
+    let rest = list.get_mut(at..len).unwrap_or_default();
+    for i in 1..rest.len() {
+        rest[i - 1] = rest[i];
+    }
+}
+
+/// What the token at `at` and the next one merge to.
+#[inline(always)]
+fn pair_at(pairs: impl Merges, ids: &[u32], at: usize) -> (u32, u32) {
+    match ids.get(at..) {
+        Some([left, right, ..]) => pairs.get(*left, *right),
+        _ => (NONE, NONE),
+    }
 }
 
 /// Place of the first lowest rank, if there is any but [`NONE`].
@@ -112,20 +145,17 @@ struct Chain<'a, M> {
 }
 
 impl<'a, M: Merges> Chain<'a, M> {
-    fn new(pairs: M, workspace: &'a mut [u32], len: usize) -> Self {
-        let (ids, rest) = workspace.split_at_mut(len);
-        let (prev, rest) = rest.split_at_mut(len);
-        let (next, rest) = rest.split_at_mut(len);
-        let (ranks, rest) = rest.split_at_mut(len);
-        let (merged, rest) = rest.split_at_mut(len);
-        let mut heap = Heap::new(rest);
+    fn new(pairs: M, mut workspace: &'a mut [u32], len: usize) -> Self {
+        let [ids, prev, next, ranks, merged] = [(); 5].map(|()| cut(&mut workspace, len));
+        let mut heap = Heap::new(workspace);
         for at in 0..len {
-            prev[at] = (at as u32).wrapping_sub(1);
-            next[at] = if at + 1 < len { at as u32 + 1 } else { NONE };
-            let right = ids.get(at + 1);
-            (ranks[at], merged[at]) = right.map_or((NONE, NONE), |r| pairs.get(ids[at], *r));
-            if ranks[at] != NONE {
-                heap.append([ranks[at], at as u32]);
+            put(prev, at, (at as u32).wrapping_sub(1));
+            put(next, at, if at + 1 < len { at as u32 + 1 } else { NONE });
+            let (rank, token) = pair_at(pairs, ids, at);
+            put(ranks, at, rank);
+            put(merged, at, token);
+            if rank != NONE {
+                heap.append([rank, at as u32]);
             }
         }
         heap.build();
@@ -136,7 +166,7 @@ impl<'a, M: Merges> Chain<'a, M> {
 
     fn merge(mut self) -> (usize, usize) {
         while let Some([rank, at]) = self.heap.pop() {
-            if self.ranks[at as usize] == rank {
+            if get(self.ranks, at as usize) == rank {
                 self.merge_at(at as usize);
             }
         }
@@ -145,27 +175,28 @@ impl<'a, M: Merges> Chain<'a, M> {
 
     /// Merges the token at `at` with the next one.
     fn merge_at(&mut self, at: usize) {
-        let right = self.next[at] as usize;
-        let after = self.next[right];
-        self.ids[at] = self.merged[at];
-        self.next[at] = after;
-        self.ranks[right] = NONE;
-        if after != NONE {
-            self.prev[after as usize] = at as u32;
-        }
+        let right = get(self.next, at) as usize;
+        let after = get(self.next, right);
+        put(self.ids, at, get(self.merged, at));
+        put(self.next, at, after);
+        put(self.ranks, right, NONE);
+        put(self.prev, after as usize, at as u32);
         self.rank(at);
-        if self.prev[at] != NONE {
-            self.rank(self.prev[at] as usize);
+        let before = get(self.prev, at);
+        if before != NONE {
+            self.rank(before as usize);
         }
     }
 
     /// Looks up the pair that starts at `at`.
     fn rank(&mut self, at: usize) {
-        let right = self.ids.get(self.next[at] as usize);
-        let found = right.map_or((NONE, NONE), |r| self.pairs.get(self.ids[at], *r));
-        (self.ranks[at], self.merged[at]) = found;
-        if found.0 != NONE {
-            self.heap.push([found.0, at as u32]);
+        let right = self.ids.get(get(self.next, at) as usize);
+        let left = get(self.ids, at);
+        let (rank, token) = right.map_or((NONE, NONE), |right| self.pairs.get(left, *right));
+        put(self.ranks, at, rank);
+        put(self.merged, at, token);
+        if rank != NONE {
+            self.heap.push([rank, at as u32]);
         }
     }
 
@@ -174,10 +205,10 @@ impl<'a, M: Merges> Chain<'a, M> {
         let (mut len, mut at) = (0, 0);
         let mut last_two = [0; 2];
         while let Some(id) = self.ids.get(at).copied() {
-            self.ids[len] = id;
+            put(self.ids, len, id);
             len += 1;
             last_two = [last_two[1], at];
-            at = self.next[at] as usize;
+            at = get(self.next, at) as usize;
         }
         (len, last_two[0])
     }
@@ -202,15 +233,27 @@ impl<'a> Heap<'a> {
         Self { slots, len: 0 }
     }
 
+    #[inline(always)]
+    fn get(&self, at: usize) -> [u32; 2] {
+        self.slots.get(at).copied().unwrap_or([NONE; 2])
+    }
+
+    #[inline(always)]
+    fn put(&mut self, at: usize, entry: [u32; 2]) {
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = entry;
+        }
+    }
+
     /// Adds an entry without order; [`Heap::build`] makes it.
     fn append(&mut self, entry: [u32; 2]) {
-        self.slots[self.len] = entry;
+        self.put(self.len, entry);
         self.len += 1;
     }
 
     fn build(&mut self) {
         for at in (0..self.len / 2).rev() {
-            let entry = self.slots[at];
+            let entry = self.get(at);
             let hole = self.sink_hole(at);
             self.rise(at, hole, entry);
         }
@@ -222,11 +265,11 @@ impl<'a> Heap<'a> {
     }
 
     fn pop(&mut self) -> Option<[u32; 2]> {
-        let top = *self.slots[..self.len].first()?;
-        self.len -= 1;
-        let last = self.slots[self.len];
+        let last = self.len.checked_sub(1)?;
+        let (top, entry) = (self.get(0), self.get(last));
+        self.len = last;
         let hole = self.sink_hole(0);
-        self.rise(0, hole, last);
+        self.rise(0, hole, entry);
         Some(top)
     }
 
@@ -236,15 +279,14 @@ impl<'a> Heap<'a> {
     /// down would be in vain.
     #[inline]
     fn sink_hole(&mut self, mut at: usize) -> usize {
-        let slots = &mut self.slots[..self.len];
-        while 2 * at + 2 < slots.len() {
-            let right_is_less = order(slots[2 * at + 2]) < order(slots[2 * at + 1]);
-            let child = 2 * at + 1 + usize::from(right_is_less);
-            slots[at] = slots[child];
-            at = child;
+        while 2 * at + 2 < self.len {
+            let [left, right] = [2 * at + 1, 2 * at + 2].map(|child| self.get(child));
+            let right_is_less = order(right) < order(left);
+            self.put(at, if right_is_less { right } else { left });
+            at = 2 * at + 1 + usize::from(right_is_less);
         }
-        if 2 * at + 1 < slots.len() {
-            slots[at] = slots[2 * at + 1];
+        if 2 * at + 1 < self.len {
+            self.put(at, self.get(2 * at + 1));
             at = 2 * at + 1;
         }
         at
@@ -256,12 +298,13 @@ impl<'a> Heap<'a> {
     fn rise(&mut self, top: usize, mut at: usize, entry: [u32; 2]) {
         while at > top {
             let parent = (at - 1) / 2;
-            if order(self.slots[parent]) <= order(entry) {
+            let above = self.get(parent);
+            if order(above) <= order(entry) {
                 break;
             }
-            self.slots[at] = self.slots[parent];
+            self.put(at, above);
             at = parent;
         }
-        self.slots[at] = entry;
+        self.put(at, entry);
     }
 }

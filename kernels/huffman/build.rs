@@ -4,6 +4,7 @@
 
 use super::{HuffmanError, HuffmanRef, MAX_CODE_LEN};
 use crate::error::take;
+use crate::heap;
 
 /// Elements of workspace that [`build`] and [`nodes_len`] need for a vocabulary.
 pub const fn build_workspace_len(vocab_size: usize) -> usize {
@@ -115,7 +116,8 @@ fn join<'w>(counts: &[u64], workspace: &'w mut [u64]) -> Result<&'w mut [u32], H
     for (slot, token) in order.iter_mut().zip(0..) {
         *slot = token;
     }
-    order.sort_unstable_by_key(|token| (count(*token), *token));
+    let key = |token: &u32| (count(*token), *token);
+    heap::sort(order, |a, b| key(a) < key(b));
     let (mut leaf, mut inner) = (0, 0);
     for made in 0..vocab_size.saturating_sub(1) {
         let mut sum = 0u64;

@@ -1,6 +1,6 @@
 //! Matrix-vector products: one dot product a row, four rows at a time, or one axpy a row.
 
-use crate::blas1::axpy_with;
+use crate::blas1::{HALF, axpy_with, narrow_reduce_sum, narrow_sums};
 use crate::error::ShapeError;
 use crate::mat::MatRef;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
@@ -66,6 +66,9 @@ impl Kernel for Matvec<'_> {
     /// Four rows at a time: they share what is read of `x`, and the sums over lanes.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if const { S::REGISTERS < 4 } {
+            return self.narrow();
+        }
         let (fours, last) = self.dst.as_chunks_mut::<4>();
         let first_of_last = 4 * fours.len();
         for (i, four) in fours.iter_mut().enumerate() {
@@ -77,6 +80,34 @@ impl Kernel for Matvec<'_> {
             *dst = simd.reduce_sum(lanes);
         }
     }
+}
+
+impl Matvec<'_> {
+    /// Where registers hold two vectors: half a vector of two rows at a time, the same sums.
+    #[inline(never)]
+    pub(super) fn narrow(self) {
+        let (a, x) = (self.a, self.x);
+        let (twos, last) = self.dst.as_chunks_mut::<2>();
+        let first_of_last = 2 * twos.len();
+        for (i, two) in twos.iter_mut().enumerate() {
+            *two = narrow_dots([a.row(2 * i), a.row(2 * i + 1)], x);
+        }
+        for dst in last {
+            [*dst] = narrow_dots([a.row(first_of_last)], x);
+        }
+    }
+}
+
+/// The dot product of each row and `x`.
+#[inline(always)]
+fn narrow_dots<const R: usize>(rows: [&[f32]; R], x: &[f32]) -> [f32; R] {
+    let low = narrow_sums(rows, x, 0, LANES);
+    let high = narrow_sums(rows, x, HALF, LANES);
+    let mut dots = [0.0; R];
+    for (r, dot) in dots.iter_mut().enumerate() {
+        *dot = narrow_reduce_sum([low[r], high[r]]);
+    }
+    dots
 }
 
 /// For each row, the products with `x` of every sixteenth element, summed up.

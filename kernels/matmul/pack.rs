@@ -18,7 +18,9 @@ pub(super) fn panel<const W: usize, const C: usize>(
     k: usize,
 ) -> &[Step<W, C>] {
     // In range: the workspace holds every panel of a block.
-    &packed.as_chunks::<W>().0.as_chunks::<C>().0[j * k..][..k]
+    let steps = packed.as_chunks::<W>().0.as_chunks::<C>().0;
+    let panel = steps.get(j * k..).unwrap_or(&[]);
+    panel.get(..k).unwrap_or(&[])
 }
 
 #[inline(always)]
@@ -40,7 +42,9 @@ pub(super) fn pack_rows<const W: usize, const C: usize>(
     for (p, step) in steps.clone().enumerate() {
         let row = src.row(step).get(columns.clone()).unwrap_or(&[]);
         for (j, row) in row.chunks(W * C).enumerate() {
-            let packed = &mut packed[j * steps.len() + p];
+            let Some(packed) = packed.get_mut(j * steps.len() + p) else {
+                return;
+            };
             match row.as_chunks::<W>().0.as_array::<C>() {
                 Some(full) => *packed = *full,
                 None => copy_padded(packed.as_flattened_mut(), row),
@@ -61,14 +65,13 @@ pub(super) fn pack_tiles<const R: usize>(
     for (i, row) in rows.clone().step_by(R).enumerate() {
         let mut lines: [&[f32]; R] = [&[]; R];
         for (r, line) in lines.iter_mut().enumerate() {
-            *line = &a.row((row + r).min(rows.end - 1))[steps.clone()];
+            let row = a.row((row + r).min(rows.end - 1));
+            *line = row.get(steps.clone()).unwrap_or(&[]);
         }
-        for (p, step) in packed[i * steps.len()..][..steps.len()]
-            .iter_mut()
-            .enumerate()
-        {
+        let packed = packed.get_mut(i * steps.len()..).unwrap_or(&mut []);
+        for (p, step) in packed.iter_mut().enumerate().take(steps.len()) {
             for (to, line) in step[0].iter_mut().zip(lines) {
-                *to = line[p];
+                *to = line.get(p).copied().unwrap_or(0.0);
             }
         }
     }
@@ -76,9 +79,10 @@ pub(super) fn pack_tiles<const R: usize>(
 
 #[inline(always)]
 fn copy_padded(packed: &mut [f32], row: &[f32]) {
-    let (filled, padding) = packed.split_at_mut(row.len());
-    filled.copy_from_slice(row);
-    padding.fill(0.0);
+    let padding = core::iter::repeat(&0.0);
+    for (to, from) in packed.iter_mut().zip(row.iter().chain(padding)) {
+        *to = *from;
+    }
 }
 
 /// Packs some columns of `b` from the rows of `b^T`, in transposed squares of lanes; the last
@@ -97,8 +101,9 @@ pub(super) fn pack_transposed<S: Simd, const C: usize>(
         for (p, step) in steps.clone().step_by(LANES).enumerate() {
             let len = LANES.min(steps.end - step);
             let square = square(simd, rows, step..step + len);
-            let packed = &mut packed[c / C * steps.len() + p * LANES..][..len];
-            for (packed, vector) in packed.iter_mut().zip(square) {
+            let first = c / C * steps.len() + p * LANES;
+            let packed = packed.get_mut(first..).unwrap_or(&mut []);
+            for (packed, vector) in packed.iter_mut().zip(square).take(len) {
                 simd.store(vector, &mut packed[c % C]);
             }
         }

@@ -70,7 +70,9 @@ impl<'a> Product<'a> {
         workspace: &'a mut [f32],
     ) -> Self {
         let (k, n) = b.shape();
-        let (packed_b, packed_a) = workspace.split_at_mut(min(k, BLOCK_K) * columns_packed(n));
+        let (packed_b, packed_a) = workspace
+            .split_at_mut_checked(min(k, BLOCK_K) * columns_packed(n))
+            .unwrap_or_default();
         Self {
             dst,
             a,

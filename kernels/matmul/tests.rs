@@ -296,3 +296,27 @@ fn matrix_vector_products_agree_with_the_naive_loop() {
         }
     });
 }
+
+#[test]
+fn half_vectors_give_the_bits_of_whole_ones() {
+    let portable = Backend::Portable(crate::simd::Portable);
+    for n in LENGTHS {
+        let (a, x) = (values(7 * n, 1), values(n, 2));
+        let a = MatRef::new(&a, 7, n).unwrap();
+        let [mut wanted, mut got] = [[0.0; 7]; 2];
+        let x = &x[..];
+        #[rustfmt::skip]
+        portable.run(Matvec { dst: &mut wanted, a, x });
+        Matvec {
+            dst: &mut got,
+            a,
+            x,
+        }
+        .narrow();
+        assert_eq!(
+            got.map(f32::to_bits),
+            wanted.map(f32::to_bits),
+            "length {n}"
+        );
+    }
+}

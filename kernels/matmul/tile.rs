@@ -15,8 +15,15 @@ pub(super) fn tile<S: Simd, const R: usize, const C: usize>(
     b: &[Step<LANES, C>],
 ) -> [[S::V; C]; R] {
     let mut sums = [[simd.splat(0.0); C]; R];
+    for row in a {
+        // Tells the compiler that every `a[r].get(p)` below is in range.
+        if row.len() != b.len() {
+            return sums;
+        }
+    }
     for (p, b) in b.iter().enumerate() {
-        add_step::<S, R, C>(simd, |r| a[r][p], b, &mut sums);
+        let element = |r: usize| a[r].get(p).copied().unwrap_or(0.0);
+        add_step::<S, R, C>(simd, element, b, &mut sums);
     }
     sums
 }
@@ -68,7 +75,7 @@ pub(super) fn rows_of_a<const R: usize>(a: MatRef<'_>, row: usize, len: usize) -
     // A loop, because `from_fn` is not inlined and hides from the tile that all lengths are equal.
     let mut rows: [&[f32]; R] = [&[]; R];
     for (r, slot) in rows.iter_mut().enumerate() {
-        *slot = &a.row((row + r).min(last))[..len];
+        *slot = a.row((row + r).min(last)).get(..len).unwrap_or(&[]);
     }
     rows
 }

@@ -5,7 +5,7 @@
 //!
 //! | token | instructions | registers of 16 lanes | rounding class |
 //! |---|---|---|---|
-//! | [`Portable`] | `wide`: SSE2, NEON, wasm, or plain scalar code | 4 | unfused: multiply, then add |
+//! | [`Portable`] | `wide`: SSE2, NEON, wasm; scalar code on 32-bit machines without any | 4; 2 | unfused: multiply, then add |
 //! | `Avx2` | AVX2 and FMA | 8 | fused: one rounding for each multiply-add |
 //! | `Avx512` | AVX-512 F and BW | 32 | fused |
 //!
@@ -27,6 +27,17 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dispatch;
+#[cfg_attr(
+    all(
+        target_pointer_width = "32",
+        not(any(
+            target_feature = "simd128",
+            target_feature = "sse2",
+            target_feature = "neon"
+        ))
+    ),
+    path = "scalar.rs"
+)]
 mod portable;
 mod prefetch;
 

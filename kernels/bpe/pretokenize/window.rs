@@ -49,6 +49,10 @@ pub(super) struct Window<'a> {
 /// the place `i` bytes behind `at`.
 #[inline(always)]
 pub(super) fn cuts<S: Simd, R: Rules>(simd: S, text: &[u8], at: usize) -> u64 {
+    if const { S::REGISTERS < 4 } {
+        // Without vectors masks gain nothing and are large: all is left to the scanner.
+        return 0;
+    }
     let rest = text.get(at..).unwrap_or(&[]);
     simd.prefetch(rest.get(AHEAD..).unwrap_or(&[]));
     if let Some(bytes) = rest.first_chunk() {

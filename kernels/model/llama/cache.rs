@@ -217,9 +217,14 @@ impl Step<'_> {
         let mut cache = CachedMut::new(keys, values, key_width, context)?;
         let (queries, rest) = split(self.qkv, config.query_width());
         let (key, value) = split(rest, key_width);
-        cache.put(position % context, key, value)?;
+        cache.put(position.checked_rem(context).unwrap_or(0), key, value)?;
         let weights = take(self.scratch, context.min(position + 1))?;
-        let (width, group) = (config.head_width, config.heads / config.kv_heads);
+        let width = config.head_width.max(1);
+        let group = config
+            .heads
+            .checked_div(config.kv_heads)
+            .unwrap_or(1)
+            .max(1);
         let heads = queries
             .chunks_exact(width)
             .zip(self.heads.chunks_exact_mut(width));
@@ -228,8 +233,9 @@ impl Step<'_> {
             attend_cached(out, weights, query, cached, first, config.scale())?;
             if let Some(observe) = observer {
                 // The oldest place is the one that the next token takes.
-                let oldest = (position + 1) % context % weights.len();
-                weights.rotate_left(oldest);
+                let oldest = (position + 1).checked_rem(context).unwrap_or(0);
+                let oldest = oldest.checked_rem(weights.len()).unwrap_or(0);
+                rotate_left(weights, oldest);
                 observe(l, head, weights);
             }
         }
@@ -273,4 +279,12 @@ fn normalise(out: &mut [f32], x: &[f32], weight: &[f32], epsilon: f32) -> Result
 /// A slice in two; the second is empty if the first takes more than there is.
 fn split(x: &[f32], at: usize) -> (&[f32], &[f32]) {
     x.split_at_checked(at).unwrap_or_default()
+}
+
+/// [`slice::rotate_left`], without its panic: three times turned round.
+fn rotate_left(x: &mut [f32], by: usize) {
+    let (front, back) = x.split_at_mut_checked(by).unwrap_or_default();
+    front.reverse();
+    back.reverse();
+    x.reverse();
 }

@@ -1,5 +1,7 @@
 //! The shape of a model of configuration llama, and where each tensor lies among its weights.
 
+use crate::attention::attend_one_workspace_len;
+use crate::huffman::probabilities_workspace_len;
 use crate::model::OutputKind;
 use core::ops::Range;
 
@@ -87,23 +89,57 @@ impl LlamaConfig {
     }
 
     /// Width of all query heads together.
-    pub fn query_width(&self) -> usize {
+    pub const fn query_width(&self) -> usize {
         self.heads * self.head_width
     }
 
     /// Width of all key heads, or of all value heads, together.
-    pub fn key_width(&self) -> usize {
+    pub const fn key_width(&self) -> usize {
         self.kv_heads * self.head_width
     }
 
     /// Width of queries, keys and values side by side.
-    pub fn qkv_width(&self) -> usize {
+    pub const fn qkv_width(&self) -> usize {
         self.query_width() + 2 * self.key_width()
     }
 
     /// `1 / sqrt(head_width)`, the factor of the scores.
     pub fn scale(&self) -> f32 {
         1.0 / libm::sqrtf(self.head_width as f32)
+    }
+
+    /// Elements of workspace of a [`Session`](crate::model::Session) over a model of this shape: known
+    /// when firmware is compiled, so that its buffer can be a static.
+    ///
+    /// # Example
+    /// ```
+    /// use barelm_kernels::model::{LlamaConfig, OutputKind};
+    /// const MODEL: LlamaConfig = LlamaConfig {
+    ///     vocab_size: 1024,
+    ///     dim: 64,
+    ///     layers: 4,
+    ///     heads: 4,
+    ///     kv_heads: 2,
+    ///     head_width: 16,
+    ///     hidden: 160,
+    ///     context: 128,
+    ///     theta: 1e4,
+    ///     epsilon: 1e-5,
+    ///     output: OutputKind::Tied,
+    /// };
+    /// static WORKSPACE: [f32; MODEL.session_workspace_len()] = [0.0; MODEL.session_workspace_len()];
+    /// ```
+    pub const fn session_workspace_len(&self) -> usize {
+        let caches = 2 * self.layers * self.context * self.key_width();
+        let rows = 3 * self.dim + self.qkv_width() + self.query_width() + 3 * self.hidden;
+        let angles = 3 * (self.head_width / 2);
+        let scores = attend_one_workspace_len(self.context);
+        let output = match self.output {
+            OutputKind::Tree => probabilities_workspace_len(self.vocab_size),
+            _ => 0,
+        };
+        let scratch = if output > scores { output } else { scores };
+        caches + rows + angles + scratch
     }
 
     /// Every tensor, in the order in which they lie among the weights.

@@ -274,6 +274,17 @@ fn buffers_weights_and_trees_that_do_not_fit_are_errors() {
     assert!(LlamaRef::new(with_tree, &vec![0.0; len], None).is_err());
 }
 
+#[test]
+fn the_workspace_of_a_session_is_known_at_compile_time() {
+    let config = CONFIG;
+    let weights = weights(&config);
+    let model = Parameters::from(LlamaRef::new(config, &weights, None).unwrap());
+    assert_eq!(
+        config.session_workspace_len(),
+        model.session_workspace_len()
+    );
+}
+
 /// A model of random weights in eight bits, and the `f32` that they stand for.
 struct Quantized {
     config: LlamaConfig,

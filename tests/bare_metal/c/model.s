@@ -1,0 +1,8 @@
+/* The model's bytes, at a multiple of 64. */
+    .section .rodata.model, "a"
+    .balign 64
+    .globl model_start, model_end
+model_start:
+    .incbin "llama.barelm"
+model_end:
+    .section .note.GNU-stack, "", %progbits
