@@ -65,7 +65,7 @@ impl SmallProduct<'_> {
 
 /// `sum over steps p of a[r][p] * b[p][column ..]`, a vector of columns.
 #[inline(always)]
-#[expect(clippy::needless_range_loop)] // shows that every `a[r][p]` is in range
+#[expect(clippy::needless_range_loop)]
 fn full_sums<S: Simd, const R: usize>(
     simd: S,
     a: [&[f32]; R],
@@ -73,6 +73,9 @@ fn full_sums<S: Simd, const R: usize>(
     column: usize,
 ) -> [[S::V; 1]; R] {
     let mut sums = [[simd.splat(0.0)]; R];
+    if !has_rows_of(a, b.rows()) {
+        return sums;
+    }
     let mut rest = b.data().get(column..).unwrap_or(&[]);
     for p in 0..b.rows() {
         let Some(b_row) = rest.first_chunk() else {
@@ -97,6 +100,9 @@ fn edge_sums<S: Simd, const R: usize>(
     columns: &Range<usize>,
 ) -> [[S::V; 1]; R] {
     let mut sums = [[simd.splat(0.0)]; R];
+    if !has_rows_of(a, b.rows()) {
+        return sums;
+    }
     for p in 0..b.rows() {
         let b_row = simd.load_partial(b.row(p).get(columns.clone()).unwrap_or(&[]));
         for r in 0..R {
@@ -104,4 +110,14 @@ fn edge_sums<S: Simd, const R: usize>(
         }
     }
     sums
+}
+
+/// Always so; it shows the compiler that every `a[r][p]` is in range.
+#[inline(always)]
+fn has_rows_of<const R: usize>(a: [&[f32]; R], len: usize) -> bool {
+    let mut all = true;
+    for row in a {
+        all &= row.len() == len;
+    }
+    all
 }
