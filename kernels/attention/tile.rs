@@ -203,7 +203,7 @@ fn add_columns_times<S: Simd, const R: usize, const V: usize>(
     let stride = a.stride().max(1);
     let data = a.data().get(column..).unwrap_or(&[]);
     // The last row is not followed by a whole stride, and so never part of a group.
-    let groups = data.chunks_exact(UNROLL * stride);
+    let groups = data.chunks_exact((UNROLL * stride).max(1));
     let whole = groups.len().min(b.len() / UNROLL);
     for (group, b) in groups.zip(b.as_chunks::<UNROLL>().0) {
         for (i, b) in b.iter().enumerate() {

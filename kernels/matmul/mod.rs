@@ -34,7 +34,6 @@ use crate::error::{KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{LANES, dispatch};
 use product::{Operand, Product};
-use small::{SmallProduct, is_small};
 
 /// Steps of the inner dimension that one chain of multiply-adds covers. Part of the result's
 /// definition (its rounding), and chosen so that a panel of `b` fills half of the first cache
@@ -104,12 +103,6 @@ pub fn matmul(
     accum: Accum,
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
-    let (m, n, k) = check(&dst, Operand::rows(a), Operand::rows(b))?;
-    if m > 0 && n > 0 && k > 0 && is_small(k, n) {
-        let _ = take(workspace, matmul_workspace_len(m, n, k))?;
-        dispatch(SmallProduct { dst, a, b, accum });
-        return Ok(());
-    }
     let (a, b) = (Operand::rows(a), Operand::rows(b));
     product(dst, a, b, accum, workspace)
 }

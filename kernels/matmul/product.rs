@@ -1,6 +1,7 @@
 //! The loops around the tile: blocks of the inner dimension, of columns, of rows; then panels.
 
 use super::pack::{Step, pack_rows, pack_tiles, pack_transposed, panel};
+use super::small::{SmallProduct, is_small};
 use super::tile::{add_tile, packed_tile, prefetch_tile, rows_of_a, tile};
 use super::{Accum, BLOCK_K, BLOCK_M, BLOCK_N, FEW_COLUMNS, columns_packed, min};
 use crate::mat::{MatMut, MatRef};
@@ -80,6 +81,21 @@ impl<'a> Product<'a> {
             accum,
             packed_a,
             packed_b,
+        }
+    }
+
+    /// Whether it is faster without packing.
+    fn is_small(&self) -> bool {
+        let (k, n) = self.b.shape();
+        !self.a.is_transposed && !self.b.is_transposed && is_small(k, n)
+    }
+
+    fn into_small(self) -> SmallProduct<'a> {
+        SmallProduct {
+            dst: self.dst,
+            a: self.a.stored,
+            b: self.b.stored,
+            accum: self.accum,
         }
     }
 
@@ -255,7 +271,9 @@ impl Kernel for Product<'_> {
     /// Chooses the tile: its sums, a step of `b` and one of `a` must fit the registers.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::REGISTERS >= 32 {
+        if const { S::REGISTERS >= 8 } && self.is_small() {
+            simd.call(self.into_small());
+        } else if S::REGISTERS >= 32 {
             self.in_tiles::<S, 8, 4, 2, 3>(simd);
         } else if S::REGISTERS >= 8 {
             self.in_tiles::<S, 6, 4, 2, 1>(simd);

@@ -1,5 +1,6 @@
 //! Small products: both operands are read where they lie, for copying them would take longer than
-//! it saves. The sums are the same chains, so the bits are those of the packed form.
+//! it saves. The sums are the same chains, so the bits are those of the packed form. For backends that
+//! hold a tile of six rows in registers.
 
 use super::tile::{add_tile, rows_of_a};
 use super::{Accum, BLOCK_K};
@@ -27,11 +28,7 @@ impl Kernel for SmallProduct<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if S::REGISTERS >= 8 {
-            self.in_tiles::<S, 6, 4, 2>(simd);
-        } else {
-            self.in_tiles::<S, 2, 1, 1>(simd);
-        }
+        self.in_tiles::<S, 6, 4, 2>(simd);
     }
 }
 
