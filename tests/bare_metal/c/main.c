@@ -5,7 +5,7 @@
 /* A model in flash, at a multiple of 64; see model.s. */
 extern const uint8_t model_start[], model_end[];
 
-static uint8_t model_memory[512], session_memory[1024];
+static uint8_t model_memory[1024], session_memory[1024];
 static float workspace[40 * 1024], logits[1024];
 static uint32_t words[1024], tokens[64], scratch[1024];
 
