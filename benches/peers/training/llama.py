@@ -33,7 +33,7 @@ def turn(x, cos, sin):
 class Llama(nn.Module):
     def __init__(self, vocabulary: int, dim: int, layers: int, heads: int, context: int):
         super().__init__()
-        hidden = (dim * 8 // 3 + 32) // 32 * 32
+        hidden = -(-8 * dim // 96) * 32  # 8/3 of the width, rounded up to a multiple of 32
         self.embedding = nn.Embedding(vocabulary, dim)
         self.layers = nn.ModuleList(Layer(dim, heads, hidden) for _ in range(layers))
         self.norm = nn.RMSNorm(dim, 1e-5)
