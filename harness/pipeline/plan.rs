@@ -120,10 +120,8 @@ const HUFFMAN_VOCABULARY: usize = 4096;
 /// Tokens that configuration seed learns from, over a softmax and over a tree.
 const SOFTMAX_TOKENS: f64 = 2.4e6;
 const HUFFMAN_TOKENS: f64 = 40e6;
-/// Tokens that configuration llama learns from, and its learning rate: two layers that take few
-/// steps bear a higher one than the deeper ones of the default.
+/// Tokens that configuration llama learns from.
 const LLAMA_TOKENS: f64 = 1.6e6;
-const LLAMA_RATE: f32 = 5e-3;
 /// No more than so many passes over a small text.
 const PASSES: f64 = 20.0;
 
@@ -197,10 +195,6 @@ impl Plan {
             steps: self.steps,
             minutes: options.minutes,
             batch_tokens: self.batch_tokens,
-            learning_rate: match self.config {
-                Config::Seed => defaults.learning_rate,
-                Config::Llama => LLAMA_RATE,
-            },
             weight_decay: if is_tree_of_seed {
                 0.02
             } else {
