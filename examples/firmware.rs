@@ -6,7 +6,7 @@
 #![no_main]
 
 use barelm_kernels::bpe::encode_workspace_len;
-use barelm_kernels::model::{LlamaConfig, ModelRef, OutputKind, Session};
+use barelm_kernels::model::{CacheType, LlamaConfig, ModelRef, OutputKind, Session};
 use barelm_kernels::rng::Rng;
 use barelm_kernels::sample::Sampling;
 use firmware::{Once, print_text, write};
@@ -32,13 +32,13 @@ const NEW_TOKENS: usize = 32;
 
 /// Everything that changes.
 struct Memory {
-    workspace: [f32; MODEL.session_workspace_len()],
+    workspace: [f32; MODEL.session_workspace_len(false, CacheType::F32)],
     logits: [f32; MODEL.vocab_size],
     words: [u32; MODEL.vocab_size],
 }
 
 static MEMORY: Once<Memory> = Once::new(Memory {
-    workspace: [0.0; MODEL.session_workspace_len()],
+    workspace: [0.0; MODEL.session_workspace_len(false, CacheType::F32)],
     logits: [0.0; MODEL.vocab_size],
     words: [0; MODEL.vocab_size],
 });

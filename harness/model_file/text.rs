@@ -148,9 +148,11 @@ pub fn generate_text(
         session.push(*id).map_err(|_| changed())?;
         seen[*id as usize] = true;
     }
+    let prompt_len = context.len();
+    let end = prompt_len.saturating_add(options.max_tokens);
     let mut rng = Rng::new(options.seed);
     let mut outlet = Outlet::new(&options.stops);
-    let (mut text, mut ids) = (Vec::new(), Vec::new());
+    let mut text = Vec::new();
     let mut send = |part: Vec<u8>| {
         text.extend(&part);
         if part.is_empty() {
@@ -172,20 +174,19 @@ pub fn generate_text(
         let id = penalize(&mut logits, &seen, options.repetition_penalty)
             .and_then(|()| sample(&mut logits, &mut order, &options.sampling, &mut rng))
             .map_err(|e| Error::Usage(e.to_string()))?;
-        session.push(id).map_err(|_| changed())?;
         seen[id as usize] = true;
-        ids.push(id);
         context.push(id);
         let (part, stopped) = outlet.push(&file.tokenizer().decode(&[id]));
         send(part)?;
-        if stopped {
+        if stopped || context.len() == end {
             break;
         }
+        session.push(id).map_err(|_| changed())?;
     }
     send(outlet.finish())?;
     Ok(Generated {
         text,
-        ids,
+        ids: context.split_off(prompt_len),
         elapsed: start.elapsed(),
     })
 }

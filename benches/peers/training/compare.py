@@ -1,6 +1,6 @@
 """Training of barelm's llama beside PyTorch, f32, tokens a second: python compare.py TEXT [--dim 128] [--threads 1] [--turns 5]
 
-Four layers, four heads, 256 positions, 4096 tokens, eight windows a step. First barelm trains a little and its model is read into
+Four layers, four heads, 256 positions, 4096 tokens, eight windows a step, AdamW everywhere. First barelm trains a little and its model is read into
 the PyTorch module; both must give a prompt's next token the same log-probabilities. Then they train in turns, barelm by its own
 report and the others step by step, PyTorch eager and compiled; the medians are printed, with the loss that each reached on the
 same text. llm.c has a GPT-2 of the same width and depth instead, which costs about as many operations a token (12 d^2 weights a
@@ -71,7 +71,7 @@ class Contest:
 
     def train_barelm(self, steps: int) -> dict:
         shape = ["--layers", LAYERS, "--heads", HEADS, "--dim", self.args.dim, "--context", CONTEXT]
-        length = ["--batch-tokens", WINDOWS * CONTEXT, "--steps", steps, "--learning-rate", 3e-3]
+        length = ["--batch-tokens", WINDOWS * CONTEXT, "--steps", steps, "--optimizer", "adamw", "--learning-rate", 3e-3]
         given = ["--config", "llama", "--tokenizer", self.tokenizer, "-o", self.folder / "model", self.args.text]
         return json.loads(barelm("lm", "train", "--json", "--threads", self.args.threads, *shape, *length, *given))
 

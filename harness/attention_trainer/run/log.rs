@@ -4,7 +4,7 @@ use crate::attention_trainer::Evaluation;
 use crate::{Error, Result};
 use serde::Serialize;
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// What a line says.
@@ -44,7 +44,10 @@ impl Log {
     pub(super) fn open(path: &Path, steps: u64) -> Result<Self> {
         let old = match steps {
             0 => String::new(),
-            _ => std::fs::read_to_string(path).unwrap_or_default(),
+            _ => match std::fs::read_to_string(path) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io(path)(e)),
+                text => text.unwrap_or_default(),
+            },
         };
         let mut log = Self {
             path: path.into(),

@@ -46,7 +46,8 @@ pub(in crate::cli) struct ConvertArgs {
     /// A model directory: one of ours, or one with config.json, model.safetensors and tokenizer.json
     #[arg(long = "model", short = 'm', value_name = "DIR")]
     model: PathBuf,
-    /// The directory to write, of the other kind, or a file whose name ends in .gguf
+    /// The directory to write, of the other kind, or a file whose name ends in .gguf; word vectors that
+    /// the model's file holds are left out
     #[arg(long, short = 'o', value_name = "PATH")]
     out: PathBuf,
     /// Write a directory of ours, with such weights

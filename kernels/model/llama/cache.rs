@@ -65,7 +65,11 @@ fn lens(model: &Stored<'_>, kind: CacheType) -> [usize; 13] {
     let (d, h) = (config.dim, config.head_width / 2);
     let (qkv, heads) = (config.qkv_width(), config.query_width());
     let hidden = config.hidden;
-    let bytes = model.quantized_len().div_ceil(size_of::<f32>());
+    let bytes = if model.is_int8() {
+        config.quantized_len()
+    } else {
+        0
+    };
     [
         cache,
         cache,
@@ -85,9 +89,7 @@ fn lens(model: &Stored<'_>, kind: CacheType) -> [usize; 13] {
 
 /// Elements of workspace for [`Cache::new`].
 pub(in crate::model) fn workspace_len(model: &Stored<'_>, kind: CacheType) -> usize {
-    let scratch = model.config().context.max(model.output_workspace_len());
-    let lens = lens(model, kind).into_iter();
-    lens.fold(scratch, usize::saturating_add)
+    model.config().session_workspace_len(model.is_int8(), kind)
 }
 
 impl<'a> Cache<'a> {

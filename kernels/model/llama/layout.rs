@@ -1,8 +1,7 @@
 //! The shape of a model of configuration llama, and where each tensor lies among its weights.
 
-use crate::attention::attend_one_workspace_len;
 use crate::huffman::probabilities_workspace_len;
-use crate::model::OutputKind;
+use crate::model::{CacheType, OutputKind};
 use core::ops::Range;
 
 /// Shape of a model of configuration llama.
@@ -108,12 +107,13 @@ impl LlamaConfig {
         1.0 / libm::sqrtf(self.head_width as f32)
     }
 
-    /// Elements of workspace of a [`Session`](crate::model::Session) over a model of this shape: known
-    /// when firmware is compiled, so that its buffer can be a static.
+    /// Elements of workspace of a [`Session`](crate::model::Session) over a model of this shape, whose
+    /// weights are in eight bits or not: known when firmware is compiled, so that its buffer can be a
+    /// static.
     ///
     /// # Example
     /// ```
-    /// use barelm_kernels::model::{LlamaConfig, OutputKind};
+    /// use barelm_kernels::model::{CacheType, LlamaConfig, OutputKind};
     /// const MODEL: LlamaConfig = LlamaConfig {
     ///     vocab_size: 1024,
     ///     dim: 64,
@@ -127,19 +127,40 @@ impl LlamaConfig {
     ///     epsilon: 1e-5,
     ///     output: OutputKind::Tied,
     /// };
-    /// static WORKSPACE: [f32; MODEL.session_workspace_len()] = [0.0; MODEL.session_workspace_len()];
+    /// const LEN: usize = MODEL.session_workspace_len(true, CacheType::F16);
+    /// static WORKSPACE: [f32; LEN] = [0.0; LEN];
     /// ```
-    pub const fn session_workspace_len(&self) -> usize {
-        let caches = 2 * self.layers * self.context * self.key_width();
+    pub const fn session_workspace_len(&self, is_int8: bool, cache: CacheType) -> usize {
+        let numbers = self.layers * self.context * self.key_width();
+        let cached = match cache {
+            CacheType::F32 => numbers,
+            CacheType::F16 => numbers.div_ceil(2),
+        };
         let rows = 3 * self.dim + self.qkv_width() + self.query_width() + 3 * self.hidden;
         let angles = 3 * (self.head_width / 2);
-        let scores = attend_one_workspace_len(self.context);
+        let bytes = if is_int8 { self.quantized_len() } else { 0 };
         let output = match self.output {
             OutputKind::Tree => probabilities_workspace_len(self.vocab_size),
-            _ => 0,
+            OutputKind::Table | OutputKind::Tied => 0,
         };
-        let scratch = if output > scores { output } else { scores };
-        caches + rows + angles + scratch
+        let scratch = if output > self.context {
+            output
+        } else {
+            self.context
+        };
+        2 * cached + rows + angles + bytes + scratch
+    }
+
+    /// Room for the longest vector in eight bits, in elements of `f32`.
+    pub(super) const fn quantized_len(&self) -> usize {
+        let (queries, hidden) = (self.query_width(), self.hidden);
+        let longest = if queries > hidden { queries } else { hidden };
+        let longest = if self.dim > longest {
+            self.dim
+        } else {
+            longest
+        };
+        longest.div_ceil(size_of::<f32>())
     }
 
     /// Every tensor, in the order in which they lie among the weights.

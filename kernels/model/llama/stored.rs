@@ -28,21 +28,8 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// Bytes that the longest vector needs when it is quantised.
-    pub(super) fn quantized_len(&self) -> usize {
-        let config = self.config();
-        match self {
-            Self::F32(_) => 0,
-            Self::Int8(_) => config.dim.max(config.query_width()).max(config.hidden),
-        }
-    }
-
-    /// Elements of scratch that the output layer needs.
-    pub(super) fn output_workspace_len(&self) -> usize {
-        match self {
-            Self::F32(model) => model.output().workspace_len(),
-            Self::Int8(_) => 0,
-        }
+    pub(super) fn is_int8(&self) -> bool {
+        matches!(self, Self::Int8(_))
     }
 
     /// A token's row of the embedding.
@@ -63,7 +50,7 @@ impl<'a> Stored<'a> {
         Ok(())
     }
 
-    /// `out = W x`; `bytes` is scratch of [`Stored::quantized_len`].
+    /// `out = W x`; `bytes` is scratch of [`LlamaConfig::quantized_len`].
     pub(super) fn product(
         &self,
         out: &mut [f32],
