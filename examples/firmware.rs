@@ -1,4 +1,6 @@
-//! Firmware that goes on with a text: a model in flash, every buffer a static, nothing allocated.
+//! Firmware that goes on with a text: a model in flash, weights in eight bits, keys and values in half
+//! precision, every buffer a static, nothing allocated. The model is what `barelm lm convert
+//! --target-ram 96K --target-flash 512K` made.
 //!
 //! `tests/bare_metal` builds and runs it; `firmware` there is the start-up code and the output of the
 //! machine, for which a project has its own crate (`cortex-m-rt`, `riscv-rt`).
@@ -11,7 +13,7 @@ use barelm_kernels::rng::Rng;
 use barelm_kernels::sample::Sampling;
 use firmware::{Once, print_text, write};
 
-firmware::flash!(FILE, "llama.barelm");
+firmware::flash!(FILE, "llama_int8.barelm");
 
 /// The shape that the model was trained with: buffers are as large as it asks for.
 const MODEL: LlamaConfig = LlamaConfig {
@@ -32,13 +34,13 @@ const NEW_TOKENS: usize = 32;
 
 /// Everything that changes.
 struct Memory {
-    workspace: [f32; MODEL.session_workspace_len(false, CacheType::F32)],
+    workspace: [f32; MODEL.session_workspace_len(true, CacheType::F16)],
     logits: [f32; MODEL.vocab_size],
     words: [u32; MODEL.vocab_size],
 }
 
 static MEMORY: Once<Memory> = Once::new(Memory {
-    workspace: [0.0; MODEL.session_workspace_len(false, CacheType::F32)],
+    workspace: [0.0; MODEL.session_workspace_len(true, CacheType::F16)],
     logits: [0.0; MODEL.vocab_size],
     words: [0; MODEL.vocab_size],
 });
@@ -56,7 +58,7 @@ fn go_on(memory: &mut Memory) -> Option<()> {
         words,
     } = memory;
     let model = ModelRef::new_checked(FILE.bytes(), words).ok()?;
-    let mut session = Session::new(model.parameters(), workspace).ok()?;
+    let mut session = Session::with_cache(model.parameters(), CacheType::F16, workspace).ok()?;
     let (ids, scratch) = words.split_at_mut_checked(encode_workspace_len(64))?;
     let count = model.tokenizer().encode_into(PROMPT, ids, scratch).ok()?;
     for id in ids.get(..count)? {

@@ -68,6 +68,11 @@ impl ContainerWriter {
         Ok(())
     }
 
+    /// Bytes of the file so far; of the whole, once all sections are written.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Appends to the open section.
     ///
     /// # Errors

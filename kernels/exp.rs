@@ -136,22 +136,27 @@ fn narrow_exp2(lanes: &mut [f32; LANES]) {
 /// [`exp_with`] of plain numbers, unfused; the same bits.
 #[inline(never)]
 fn narrow_exp(lanes: &mut [f32; LANES]) {
-    let [high, low] = LN_2;
     for x in lanes {
-        let rounded = *x * core::f32::consts::LOG2_E + ROUNDER;
-        let minus_n = ROUNDER - rounded;
-        let r = minus_n * high + *x;
-        let r = minus_n * low + r;
-        let y = narrow_power(narrow_polynomial(&EXP, r), rounded);
-        *x = if *x > EXP_LARGEST {
-            f32::INFINITY
-        } else if *x > EXP_ZERO {
-            y
-        } else if 0.0 > *x {
-            0.0
-        } else {
-            *x
-        };
+        *x = exp_of_one(*x);
+    }
+}
+
+#[inline(always)]
+pub(crate) fn exp_of_one(x: f32) -> f32 {
+    let [high, low] = LN_2;
+    let rounded = x * core::f32::consts::LOG2_E + ROUNDER;
+    let minus_n = ROUNDER - rounded;
+    let r = minus_n * high + x;
+    let r = minus_n * low + r;
+    let y = narrow_power(narrow_polynomial(&EXP, r), rounded);
+    if x > EXP_LARGEST {
+        f32::INFINITY
+    } else if x > EXP_ZERO {
+        y
+    } else if 0.0 > x {
+        0.0
+    } else {
+        x
     }
 }
 

@@ -33,6 +33,30 @@ pub fn half_to_f32(half: u16) -> f32 {
     f32::from_bits(bits | u32::from(half & 0x8000) << 16)
 }
 
+/// [`half_to_f32`] of eight halves where the processor has no instruction for it: the sign moves along
+/// with the number, and infinities and NaN, which ask for more, are looked for once.
+#[inline(always)]
+pub(crate) fn halves_to_f32(halves: &[u16; 8]) -> [f32; 8] {
+    const SIGN_AND_MAGNITUDE: u32 = 1 << 31 | 0x7FFF << EXTRA;
+    let (mut out, mut carries) = ([0.0; 8], 0);
+    for (out, half) in out.iter_mut().zip(halves) {
+        let bits = (i32::from(half.cast_signed()) << EXTRA) as u32 & SIGN_AND_MAGNITUDE;
+        // An exponent of ones alone carries over into the bit above.
+        carries |= bits + (1 << 23);
+        *out = f32::from_bits(bits) * REBIAS;
+    }
+    match carries & 1 << 28 {
+        0 => out,
+        _ => one_by_one(halves),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn one_by_one(halves: &[u16; 8]) -> [f32; 8] {
+    halves.map(half_to_f32)
+}
+
 /// The half nearest to a number, the even one of two; from 65520 on infinity. NaN stays NaN.
 ///
 /// ```
@@ -82,6 +106,13 @@ mod tests {
     fn every_half_is_exact_and_comes_back() {
         for half in 0..=u16::MAX {
             let x = half_to_f32(half);
+            for (i, other) in halves_to_f32(&[0, 1, 0x8001, half, half, 0x8400, 0x7BFF, half])
+                .into_iter()
+                .enumerate()
+            {
+                let alone = [0, 1, 0x8001, half, half, 0x8400, 0x7BFF, half].map(half_to_f32)[i];
+                assert!(other.to_bits() == alone.to_bits() || alone.is_nan() && other.is_nan());
+            }
             if naive(half).is_nan() {
                 assert!(x.is_nan() && half_to_f32(f32_to_half(x)).is_nan());
             } else {

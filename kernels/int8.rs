@@ -19,6 +19,9 @@ pub const MAX_LEN: usize = (1 << 17) - 1;
 
 /// Largest magnitude of a quantised number.
 const LARGEST: f32 = 127.0;
+/// Rows and numbers of each at a time, where a vector is sixteen numbers.
+const ROWS: usize = 4;
+const NARROW: usize = 8;
 /// `f32` has no digit behind the point from here to twice this: adding it rounds to an integer,
 /// which is then found in the low bits.
 const ROUNDER: f32 = 1.5 * (1 << 23) as f32;
@@ -235,6 +238,9 @@ impl Kernel for Matvec<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if const { S::REGISTERS < 4 } {
+            return self.narrow();
+        }
         let (a, x) = (self.a, Vector::new(self.x));
         let (fours, last) = self.dst.as_chunks_mut::<4>();
         let first_of_last = 4 * fours.len();
@@ -253,6 +259,54 @@ impl Kernel for Matvec<'_> {
             *dst = total as f32 * (scale * self.x_scale);
         }
     }
+}
+
+impl Matvec<'_> {
+    /// Where a vector is sixteen numbers: some rows at a time, number by number.
+    #[inline(never)]
+    fn narrow(self) {
+        let (mut rest, mut row): (&[i8], &[i8]) = (self.a.values, &[]);
+        for (dst, scales) in self.dst.chunks_mut(ROWS).zip(self.a.scales.chunks(ROWS)) {
+            let rows = [(); ROWS].map(|()| {
+                // The last row stands in for those that there are not.
+                if let Some((next, after)) = rest.split_at_checked(self.a.cols) {
+                    (row, rest) = (next, after);
+                }
+                row
+            });
+            let totals = narrow_dots(rows, self.x);
+            for ((dst, total), scale) in dst.iter_mut().zip(totals).zip(scales) {
+                *dst = total as f32 * (scale * self.x_scale);
+            }
+        }
+    }
+}
+
+/// The dot product of each of some rows and `x`.
+#[inline(always)]
+fn narrow_dots(rows: [&[i8]; ROWS], x: &[i8]) -> [i32; ROWS] {
+    let mut totals = [0; ROWS];
+    let (steps, last) = x.as_chunks::<NARROW>();
+    let [a, b, c, d] = rows.map(|row| row.as_chunks::<NARROW>().0);
+    for ((((x, a), b), c), d) in steps.iter().zip(a).zip(b).zip(c).zip(d) {
+        for (i, x) in x.iter().enumerate() {
+            for (total, row) in totals.iter_mut().zip([a, b, c, d]) {
+                *total = add_product(*total, *x, row[i]);
+            }
+        }
+    }
+    let start = x.len() - last.len();
+    for (total, row) in totals.iter_mut().zip(rows) {
+        for (x, row) in last.iter().zip(row.get(start..).unwrap_or(&[])) {
+            *total = add_product(*total, *x, *row);
+        }
+    }
+    totals
+}
+
+#[inline(always)]
+fn add_product(total: i32, a: i8, b: i8) -> i32 {
+    total.wrapping_add(i32::from(a) * i32::from(b))
 }
 
 /// A vector in whole steps: the last one is filled up with zeros.

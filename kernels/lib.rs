@@ -43,6 +43,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod aligned;
 pub mod attention;
 pub mod blas1;
 pub mod bpe;

@@ -6,7 +6,7 @@
 //! and four independent accumulators.
 
 use crate::error::{KernelError, ShapeError};
-use crate::exp::exp_with;
+use crate::exp::{exp_of_one, exp_with};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
@@ -126,6 +126,21 @@ impl Kernel for Softmax<'_> {
     }
 }
 
+/// `x = e^(x - max x)`, and one over their sum, or 0 for a sum of 0: the weights of attention.
+pub(crate) struct Exponentials<'a> {
+    pub(crate) x: &'a mut [f32],
+}
+
+impl Kernel for Exponentials<'_> {
+    type Output = f32;
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> f32 {
+        let shift = finite_max_with(simd, self.x);
+        let sum = exp_of_difference_with(simd, self.x, shift);
+        if sum == 0.0 { 0.0 } else { 1.0 / sum }
+    }
+}
+
 struct LogSumExp<'a> {
     x: &'a [f32],
 }
@@ -191,7 +206,11 @@ fn element(row: &[f32], i: u32) -> f32 {
 /// Largest element, NaN aside, brought into the finite range: `x - finite_max` is then NaN only
 /// where `x` is.
 #[inline(always)]
-pub(crate) fn finite_max_with<S: Simd>(simd: S, x: &[f32]) -> f32 {
+fn finite_max_with<S: Simd>(simd: S, x: &[f32]) -> f32 {
+    if const { S::REGISTERS < 4 } {
+        let max = |max, x: &f32| if *x > max { *x } else { max };
+        return x.iter().fold(f32::MIN, max).min(f32::MAX);
+    }
     let mut max = [simd.splat(f32::MIN); 4];
     let (chunks, tail) = x.as_chunks::<LANES>();
     let (blocks, rest) = chunks.as_chunks::<4>();
@@ -230,7 +249,10 @@ fn sum_exp_of_difference<S: Simd>(simd: S, x: &[f32], shift: f32) -> f32 {
 
 /// `x[i] = e^(x[i] - shift)`; returns the sum, in the order of [`sum_exp_of_difference`].
 #[inline(always)]
-pub(crate) fn exp_of_difference_with<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
+fn exp_of_difference_with<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
+    if const { S::REGISTERS < 4 } {
+        return narrow_exp_of_difference(simd, x, shift);
+    }
     let shift = simd.splat(shift);
     let mut sums = [simd.splat(0.0); 4];
     let (chunks, tail) = x.as_chunks_mut::<LANES>();
@@ -250,6 +272,23 @@ pub(crate) fn exp_of_difference_with<S: Simd>(simd: S, x: &mut [f32], shift: f32
     let last = exp_with(simd, simd.sub(load_or_minus_infinity(simd, tail), shift));
     simd.store_partial(last, tail);
     fold(simd, sums, last)
+}
+
+/// [`exp_of_difference_with`] where registers hold two vectors: number by number, the same sums.
+#[inline(always)]
+fn narrow_exp_of_difference<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
+    let (mut sums, mut last) = ([[0.0; LANES]; 4], [0.0; LANES]);
+    let full = x.len() / LANES * LANES;
+    for (i, x) in x.iter_mut().enumerate() {
+        *x = exp_of_one(*x - shift);
+        let lanes = if i < full {
+            &mut sums[i / LANES % 4]
+        } else {
+            &mut last
+        };
+        lanes[i % LANES] += *x;
+    }
+    fold(simd, sums.map(|sums| simd.load(&sums)), simd.load(&last))
 }
 
 #[inline(always)]

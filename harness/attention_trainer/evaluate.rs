@@ -102,14 +102,14 @@ fn for_each_batch(
 /// Tokens `start .. start + len` are read, and each predicts the one after it; the first `skip`
 /// predictions were scored by the window before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Window {
-    start: usize,
-    len: usize,
-    skip: usize,
+pub(crate) struct Window {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+    pub(crate) skip: usize,
 }
 
 /// The windows over a text of `tokens` tokens.
-fn windows(tokens: usize, context: usize) -> impl Iterator<Item = Window> {
+pub(crate) fn windows(tokens: usize, context: usize) -> impl Iterator<Item = Window> {
     let predictions = tokens.saturating_sub(1);
     let stride = (context / 2).max(1);
     let overlap = context - stride;

@@ -26,6 +26,7 @@ mod training;
 mod windows;
 
 pub use crate::checkpoints::Checkpoints;
+pub(crate) use evaluate::{Window, windows};
 pub use evaluate::{bits_per_byte, token_losses};
 pub use options::{Config, LmOptions, Optimizer, Output};
 pub use training::{Sample, Training};

@@ -55,6 +55,6 @@ pub(super) fn run(global: &Global, command: LmCommand) -> Result<()> {
         }
         LmCommand::Predict(args) => predict::predict(global, &args),
         LmCommand::Generate(args) => generate::generate(global, &args),
-        LmCommand::Convert(args) => convert::convert(&args),
+        LmCommand::Convert(args) => convert::convert(global, &args),
     }
 }

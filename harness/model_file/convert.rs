@@ -31,14 +31,14 @@ pub struct ConvertOptions {
 }
 
 /// A model as it was found.
-enum Source {
+pub(super) enum Source {
     Ours(Box<ModelFile>),
     Theirs(Box<Loaded>),
 }
 
 impl Source {
     /// Opens a directory of either kind.
-    fn open(from: &Path, context: Option<usize>) -> Result<Self> {
+    pub(super) fn open(from: &Path, context: Option<usize>) -> Result<Self> {
         let ours = from.is_file() || from.join(FILE_NAME).exists();
         if ours || !from.join(hugging_face::CONFIG).exists() {
             Ok(Self::Ours(Box::new(ModelFile::open(from)?)))
@@ -47,25 +47,30 @@ impl Source {
         }
     }
 
-    fn network(&self) -> Result<Network<'_>> {
+    pub(super) fn network(&self) -> Result<Network<'_>> {
         match self {
             Self::Ours(file) => file.network(),
             Self::Theirs(model) => model.network(),
         }
     }
 
-    fn tokenizer(&self) -> &Tokenizer {
+    pub(super) fn tokenizer(&self) -> &Tokenizer {
         match self {
             Self::Ours(file) => file.tokenizer(),
             Self::Theirs(model) => model.tokenizer(),
         }
     }
 
-    fn run(&self) -> Result<Run> {
+    pub(super) fn run(&self) -> Result<Run> {
         match self {
             Self::Ours(file) => file.run(),
             Self::Theirs(_) => Ok(Loaded::run()),
         }
+    }
+
+    /// Writes the tokenizer as a file of its own, beside the model's.
+    pub(super) fn save_tokenizer(&self, to: &Path) -> Result<()> {
+        self.tokenizer().save_json(to.join(hugging_face::TOKENIZER))
     }
 }
 
@@ -109,9 +114,7 @@ fn save<'a>(
     network: impl Into<crate::kernels::model::Parameters<'a>>,
     to: &Path,
 ) -> Result<()> {
-    source
-        .tokenizer()
-        .save_json(to.join(hugging_face::TOKENIZER))?;
+    source.save_tokenizer(to)?;
     let run = source.run()?;
     save_network(to.join(FILE_NAME), network, &run, source.tokenizer(), None)
 }

@@ -5,6 +5,7 @@
 
 mod attention;
 mod convert;
+mod device;
 pub mod gguf;
 pub mod hugging_face;
 pub mod int8;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use attention::{HeadAttention, attention_text};
 pub use convert::{ConvertOptions, WeightType, convert};
+pub use device::{Device, Fitted, STACK, fit};
 pub use mixture::{DEFAULT_WEIGHT, EvaluatedMixture, Mixture, evaluate_ngram};
 pub use text::{
     Evaluated, GenerateOptions, Generated, Prediction, evaluate_text, generate_text, predict_text,
@@ -88,7 +90,17 @@ pub(crate) fn save_network<'a>(
     tokenizer: &Tokenizer,
     vectors: Option<&[f32]>,
 ) -> Result<()> {
-    let network = network.into();
+    begin_network(path, network.into(), run, tokenizer, vectors)?.finish()
+}
+
+/// The file of a model, written but for its name.
+fn begin_network(
+    path: impl AsRef<Path>,
+    network: Parameters<'_>,
+    run: &Run,
+    tokenizer: &Tokenizer,
+    vectors: Option<&[f32]>,
+) -> Result<ContainerWriter> {
     let config = config_of(network, run);
     let whole_rows = |v: &[f32]| !v.is_empty() && v.len().is_multiple_of(config.vocab_size);
     if tokenizer.vocab_size() != config.vocab_size || !vectors.is_none_or(whole_rows) {
@@ -116,7 +128,7 @@ pub(crate) fn save_network<'a>(
     if let Some(vectors) = vectors {
         writer.section(&sections::VECTORS, cast(vectors))?;
     }
-    writer.finish()
+    Ok(writer)
 }
 
 fn tree_of(parameters: Parameters<'_>) -> Option<HuffmanRef<'_>> {

@@ -7,6 +7,7 @@ use crate::token_stream::TokenStream;
 use crate::tokenizer::{HarnessPattern, MergeRule, Pattern, Vocabulary};
 use std::sync::OnceLock;
 
+mod device;
 mod generation;
 mod hostile;
 

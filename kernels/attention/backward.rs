@@ -12,9 +12,10 @@
 
 use super::AttentionInputs;
 use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
-use super::pack::{ALIGN_SLACK, TransposeFrom, TransposeInto, align, carve, copy_panels};
+use super::pack::{TransposeFrom, TransposeInto, carve, copy_panels};
 use super::row::{self, Row, Stored};
 use super::tile::{AddColumnsTimes, AddRowsTimes, RowsTimes};
+use crate::aligned::{ALIGN_SLACK, align};
 use crate::blas1::dot_with;
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};

@@ -7,7 +7,7 @@ use super::{AttentionInputs, Mask};
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::MatRef;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
-use crate::softmax::{exp_of_difference_with, finite_max_with};
+use crate::softmax::Exponentials;
 
 /// Elements of workspace for [`attend_one`] over `m` keys.
 pub const fn attend_one_workspace_len(m: usize) -> usize {
@@ -72,9 +72,7 @@ impl Kernel for AttendOne<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         scores(simd, &self.inputs, self.weights);
-        let max = finite_max_with(simd, self.weights);
-        let sum = exp_of_difference_with(simd, self.weights, max);
-        let factor = if sum == 0.0 { 0.0 } else { 1.0 / sum };
+        let factor = simd.call(Exponentials { x: self.weights });
         let mut column = 0;
         while let Some(out) = self.out.get_mut(column..).filter(|out| !out.is_empty()) {
             let (weights, v) = (&*self.weights, self.inputs.v);

@@ -23,9 +23,10 @@
 
 use super::AttentionInputs;
 use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
-use super::pack::{ALIGN_SLACK, TransposeFrom, align, carve};
+use super::pack::{TransposeFrom, carve};
 use super::row::{self, Row, Stored};
 use super::tile::AddColumnsTimes;
+use crate::aligned::{ALIGN_SLACK, align};
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::MatMut;
 use crate::simd::{Kernel, LANES, Simd, dispatch};

@@ -4,19 +4,6 @@ use super::row::Stored;
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd};
 
-/// Bytes in a cache line: rows that start on one are read without crossing into the next.
-const LINE: usize = 64;
-
-/// Elements that [`align`] may drop.
-pub(super) const ALIGN_SLACK: usize = LINE / size_of::<f32>() - 1;
-
-/// The buffer from its first cache line on.
-#[inline(always)]
-pub(super) fn align(buffer: &mut [f32]) -> &mut [f32] {
-    let skipped = buffer.as_ptr().align_offset(LINE).min(ALIGN_SLACK);
-    buffer.get_mut(skipped..).unwrap_or(&mut [])
-}
-
 /// Cuts `len` elements off the front of `buffer`; nothing if it holds fewer.
 #[inline(always)]
 pub(super) fn carve<'a>(buffer: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {

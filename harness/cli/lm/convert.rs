@@ -1,8 +1,11 @@
 //! `barelm lm convert`.
 
 use crate::Result;
+use crate::cli::print::Stdout;
+use crate::cli::{Global, parse_size};
+use crate::corpus::map::map_path;
 use crate::model_file::gguf::TensorType;
-use crate::model_file::{self, ConvertOptions, WeightType};
+use crate::model_file::{self, ConvertOptions, Device, WeightType};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -59,9 +62,28 @@ pub(in crate::cli) struct ConvertArgs {
     /// Most tokens that a prediction of the model that is read will look at [default: as it says]
     #[arg(long, value_name = "N")]
     context: Option<usize>,
+    /// Bytes of memory of a device, such as 96K, its stack of 8K included: picks the longest cache that fits
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires_all = ["target_flash", "text"],
+        conflicts_with_all = ["weights", "tensors", "context"])]
+    target_ram: Option<u64>,
+    /// Bytes of flash for the model, such as 512K: picks the type of the weights
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, requires = "target_ram")]
+    target_flash: Option<u64>,
+    /// A text to measure what the choice costs in bits per byte
+    #[arg(long, value_name = "FILE", requires = "target_ram")]
+    text: Option<PathBuf>,
 }
 
-pub(super) fn convert(args: &ConvertArgs) -> Result<()> {
+pub(super) fn convert(global: &Global, args: &ConvertArgs) -> Result<()> {
+    if let (Some(memory), Some(flash), Some(text)) =
+        (args.target_ram, args.target_flash, &args.text)
+    {
+        let device = Device { flash, memory };
+        let fitted = model_file::fit(&args.model, &args.out, device, &map_path(text)?)?;
+        let mut stdout = Stdout::new();
+        stdout.report(global, &fitted)?;
+        return stdout.flush();
+    }
     model_file::convert(&args.model, &args.out, &args.options())
 }
 

@@ -221,17 +221,14 @@ impl Step<'_> {
         let (key, value) = split(rest, key_width);
         cache.put(position.checked_rem(context).unwrap_or(0), key, value)?;
         let weights = take(self.scratch, context.min(position + 1))?;
-        let width = config.head_width.max(1);
-        let group = config
-            .heads
-            .checked_div(config.kv_heads)
-            .unwrap_or(1)
-            .max(1);
-        let heads = queries
-            .chunks_exact(width)
-            .zip(self.heads.chunks_exact_mut(width));
-        for (head, (query, out)) in heads.enumerate() {
-            let (cached, first): (Cached<'_, T>, _) = (cache.as_ref(), head / group * width);
+        let width = config.head_width;
+        for head in 0..config.heads {
+            let range = head * width..(head + 1) * width;
+            let query = queries.get(range.clone()).unwrap_or(&[]);
+            let out = self.heads.get_mut(range).unwrap_or_default();
+            // Heads share keys and values in groups of equal size.
+            let shared = (head * config.kv_heads).checked_div(config.heads);
+            let (cached, first): (Cached<'_, T>, _) = (cache.as_ref(), shared.unwrap_or(0) * width);
             attend_cached(out, weights, query, cached, first, config.scale())?;
             if let Some(observe) = observer {
                 // The oldest place is the one that the next token takes.

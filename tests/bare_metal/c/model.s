@@ -3,6 +3,6 @@
     .balign 64
     .globl model_start, model_end
 model_start:
-    .incbin "llama.barelm"
+    .incbin "llama_int8.barelm"
 model_end:
     .section .note.GNU-stack, "", %progbits

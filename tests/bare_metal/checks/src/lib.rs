@@ -9,6 +9,7 @@ mod attention;
 mod layers;
 mod matrices;
 pub mod model;
+mod small;
 mod tree;
 mod vectors;
 mod words;
@@ -20,7 +21,7 @@ pub use vectors::dot_in_another_order;
 pub type Check = fn(&mut Arena<'_>) -> Option<u64>;
 
 /// Every kernel that needs no model, by name.
-pub const CHECKS: [(&str, Check); 37] = [
+pub const CHECKS: [(&str, Check); 43] = [
     ("dot", vectors::dot),
     ("axpy", vectors::axpy),
     ("update", vectors::update),
@@ -58,6 +59,12 @@ pub const CHECKS: [(&str, Check); 37] = [
     ("top_k_of_products", matrices::top_k_of_products),
     ("sample", vectors::sample),
     ("rng", vectors::rng),
+    ("int8_quantize", small::quantize),
+    ("int8_dot", small::dot),
+    ("int8_matvec", small::matvec),
+    ("halves", small::halves),
+    ("attend_cached_f32", small::attend_cached_f32),
+    ("attend_cached_f16", small::attend_cached_f16),
 ];
 
 /// Runs one check on fresh operands.

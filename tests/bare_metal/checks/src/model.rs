@@ -2,7 +2,7 @@
 
 use crate::{Arena, Checksum, Memory};
 use barelm_kernels::bpe::encode_workspace_len;
-use barelm_kernels::model::{ModelRef, Session};
+use barelm_kernels::model::{CacheType, ModelRef, Session};
 use barelm_kernels::rng::Rng;
 use barelm_kernels::sample::Sampling;
 
@@ -20,8 +20,15 @@ pub struct Results {
     pub tokens: u64,
 }
 
+/// The models by name, and the precision of their caches.
+pub const MODELS: [(&str, CacheType); 3] = [
+    ("seed", CacheType::F32),
+    ("llama", CacheType::F32),
+    ("llama_int8", CacheType::F16),
+];
+
 /// Runs a model file; `None` if it is refused or the memory is too small.
-pub fn run(file: &[u8], memory: &mut Memory) -> Option<Results> {
+pub fn run(file: &[u8], cache: CacheType, memory: &mut Memory) -> Option<Results> {
     let (floats, words) = Arena::new(memory).rest();
     let model = ModelRef::new_checked(file, words).ok()?;
     let (ids, words) = words.split_at_mut_checked(PROMPT.len())?;
@@ -35,7 +42,7 @@ pub fn run(file: &[u8], memory: &mut Memory) -> Option<Results> {
     (text == PROMPT).then_some(())?;
 
     let (logits, workspace) = floats.split_at_mut_checked(model.config().vocab_size)?;
-    let mut session = Session::new(model.parameters(), workspace).ok()?;
+    let mut session = Session::with_cache(model.parameters(), cache, workspace).ok()?;
     for id in ids {
         session.push(*id).ok()?;
     }

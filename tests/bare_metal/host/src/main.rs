@@ -1,6 +1,6 @@
 //! What a target's self-test must print: the same checks on this machine, with the same rounding.
 //!
-//! `host FOLDER [--in-another-order]`; the folder holds `seed.barelm` and `llama.barelm`.
+//! `host FOLDER [--in-another-order]`; the folder holds the files of [`model::MODELS`].
 
 use barelm_kernels::simd::Backend;
 use checks::{CHECKS, Check, Memory, dot_in_another_order, model};
@@ -38,12 +38,12 @@ fn print(folder: &Path, is_perturbed: bool) -> Option<()> {
         };
         println!("{name} {:016x}", checks::run(check, &mut memory)?);
     }
-    for name in ["seed", "llama"] {
+    for (name, cache) in model::MODELS {
         let file = std::fs::read(folder.join(format!("{name}.barelm"))).ok()?;
         let mut aligned = vec![0; file.len() + 64];
         let start = aligned.as_ptr().align_offset(64);
         aligned[start..][..file.len()].copy_from_slice(&file);
-        let results = model::run(&aligned[start..][..file.len()], &mut memory)?;
+        let results = model::run(&aligned[start..][..file.len()], cache, &mut memory)?;
         println!("{name}_encode {:016x}", results.encode);
         println!("{name}_decode {:016x}", results.decode);
         println!("{name}_logits {:016x}", results.logits);

@@ -2,17 +2,17 @@
 #![no_std]
 #![no_main]
 
-use barelm_kernels::attention::attend_one;
+use barelm_kernels::attention::{Cached, attend_cached};
+use barelm_kernels::int8::{Int8Ref, matvec, quantize_into};
 use barelm_kernels::mat::{MatMut, MatRef};
-use barelm_kernels::matmul::matvec;
-use barelm_kernels::model::{ModelRef, Session};
+use barelm_kernels::model::{CacheType, ModelRef, Session};
 use barelm_kernels::rms_norm::rms_norm_forward;
 use barelm_kernels::rng::Rng;
 use barelm_kernels::sample::Sampling;
 use barelm_kernels::swiglu::swiglu_forward;
 use firmware::{Once, instructions_of, print_number, print_text};
 
-firmware::flash!(FILE, "llama.barelm");
+firmware::flash!(FILE, "llama_int8.barelm");
 
 struct Memory {
     floats: [f32; 64 * 1024],
@@ -57,7 +57,7 @@ fn tokens(memory: &mut Memory) -> Option<()> {
         words,
     } = memory;
     let model = ModelRef::new_checked(FILE.bytes(), words).ok()?;
-    let mut session = Session::new(model.parameters(), floats).ok()?;
+    let mut session = Session::with_cache(model.parameters(), CacheType::F16, floats).ok()?;
     let (sampling, mut rng) = (
         Sampling {
             temperature: 0.8,
@@ -79,15 +79,20 @@ fn tokens(memory: &mut Memory) -> Option<()> {
 
 /// Kernels of that token's shapes, times how often they run.
 fn parts(memory: &mut Memory) -> Option<()> {
-    let (weights, rest) = memory.floats.split_at_mut_checked(1024 * D)?;
-    let _ = rest;
-    weights.fill(0.5);
-    let (mut out, x) = ([0.0; 2 * HIDDEN], [0.25; HIDDEN]);
+    let (bytes, floats) = memory.floats.split_at_mut_checked(1024 * D / 4)?;
+    let bytes: &[i8] = bytemuck::cast_slice(bytes);
+    let (x, mut out) = ([0.25; HIDDEN], [0.0; 2 * HIDDEN]);
     let mut product = |rows: usize, cols: usize| {
-        let w = MatRef::new(weights.get(..rows * cols)?, rows, cols).ok()?;
-        let (out, x) = (memory.logits.get_mut(..rows)?, x.get(..cols)?);
+        let scales = floats.get(..rows)?;
+        let w = Int8Ref::new(bytes.get(..rows * cols)?, scales, cols).ok()?;
+        let (out, x, mut quantized) = (memory.logits.get_mut(..rows)?, x.get(..cols)?, [0; HIDDEN]);
+        let quantized = quantized.get_mut(..cols)?;
         let mut done = None;
-        let count = instructions_of(|| done = matvec(out, w, x).ok());
+        let count = instructions_of(|| {
+            done = quantize_into(x, quantized)
+                .and_then(|scale| matvec(out, w, quantized, scale))
+                .ok();
+        });
         done.map(|()| count)
     };
     let products = [(D + 2 * KEYS, D), (D, D), (2 * HIDDEN, D), (D, HIDDEN)];
@@ -98,16 +103,16 @@ fn parts(memory: &mut Memory) -> Option<()> {
     line("products_of_layers ", LAYERS * blocks);
     line("product_of_logits ", product(1024, D)?);
 
-    let keys = MatRef::new(weights.get(..CONTEXT * KEYS)?, CONTEXT, KEYS).ok()?;
-    let head = MatRef::with_stride(keys.data(), CONTEXT, D / HEADS as usize, KEYS).ok()?;
+    let cells: &[u16] = bytemuck::cast_slice(floats);
+    let cells = cells.get(..CONTEXT * KEYS)?;
+    let cache = Cached::new(cells, cells, KEYS, CONTEXT).ok()?;
     let (query, found, scores) = (
         x.get(..16)?,
         out.get_mut(..16)?,
         memory.logits.get_mut(..CONTEXT)?,
     );
     let mut done = None;
-    let count =
-        instructions_of(|| done = attend_one(found, query, head, head, 0.25, None, scores).ok());
+    let count = instructions_of(|| done = attend_cached(found, scores, query, cache, 0, 0.25).ok());
     line("attention ", LAYERS * HEADS * count);
     let (row, view) = (
         MatRef::new(x.get(..D)?, 1, D).ok()?,
@@ -117,7 +122,7 @@ fn parts(memory: &mut Memory) -> Option<()> {
         done = rms_norm_forward(view, &mut [0.0], row, x.get(..D).unwrap_or(&[]), 1e-5).ok()
     });
     line("norms ", (2 * LAYERS + 1) * count);
-    let gates = MatRef::new(weights.get(..2 * HIDDEN)?, 1, 2 * HIDDEN).ok()?;
+    let gates = MatRef::new(floats.get(..2 * HIDDEN)?, 1, 2 * HIDDEN).ok()?;
     let view = MatMut::new(out.get_mut(..HIDDEN)?, 1, HIDDEN).ok()?;
     let count = instructions_of(|| done = swiglu_forward(view, gates).ok());
     line("gates ", LAYERS * count);

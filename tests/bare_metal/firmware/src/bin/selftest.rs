@@ -7,6 +7,7 @@ use firmware::{Once, print_checksum, print_text};
 
 firmware::flash!(SEED, "seed.barelm");
 firmware::flash!(LLAMA, "llama.barelm");
+firmware::flash!(INT8, "llama_int8.barelm");
 
 static MEMORY: Once<Memory> = Once::new(Memory::new());
 
@@ -20,8 +21,9 @@ fn main() -> bool {
     for (name, check) in CHECKS {
         ok &= print_checksum(name, checks::run(check, memory));
     }
-    for (name, file) in [("seed", SEED.bytes()), ("llama", LLAMA.bytes())] {
-        ok &= report(name, model::run(file, memory));
+    let files = [SEED.bytes(), LLAMA.bytes(), INT8.bytes()];
+    for ((name, cache), file) in model::MODELS.into_iter().zip(files) {
+        ok &= report(name, model::run(file, cache, memory));
     }
     ok
 }

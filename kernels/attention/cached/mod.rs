@@ -9,10 +9,13 @@
 //! So both passes read the cache in order, and no sum runs over lanes. Eight registers are summed up
 //! at a time, as many as hide the latency of a multiply-add. Elements are `f32` or half precision.
 
+mod narrow;
+
+use crate::blas1::HALF;
 use crate::error::ShapeError;
-use crate::half::{f32_to_half, half_to_f32};
+use crate::half::{f32_to_half, half_to_f32, halves_to_f32};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
-use crate::softmax::{exp_of_difference_with, finite_max_with};
+use crate::softmax::Exponentials;
 
 /// What a cache holds: `f32`, or the bits of a half ([`crate::half`]) in a `u16`.
 pub trait Element: Copy {
@@ -22,6 +25,8 @@ pub trait Element: Copy {
     fn from_f32(x: f32) -> Self;
     /// Sixteen elements.
     fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V;
+    /// Eight elements, where a vector is sixteen numbers.
+    fn eight(x: &[Self; HALF]) -> [f32; HALF];
 }
 
 impl Element for f32 {
@@ -37,6 +42,10 @@ impl Element for f32 {
     fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V {
         simd.load(x)
     }
+    #[inline(always)]
+    fn eight(x: &[Self; HALF]) -> [f32; HALF] {
+        *x
+    }
 }
 
 impl Element for u16 {
@@ -51,6 +60,10 @@ impl Element for u16 {
     #[inline(always)]
     fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V {
         simd.load_half(x)
+    }
+    #[inline(always)]
+    fn eight(x: &[Self; HALF]) -> [f32; HALF] {
+        halves_to_f32(x)
     }
 }
 
@@ -221,20 +234,38 @@ impl<T: Element> Kernel for AttendCached<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
+        if const { S::REGISTERS < 4 } {
+            self.narrow_scores();
+        } else {
+            self.wide_scores(simd);
+        }
+        let factor = simd.call(Exponentials { x: self.weights });
+        for weight in self.weights.iter_mut() {
+            *weight *= factor;
+        }
+        if const { S::REGISTERS < 4 } {
+            self.narrow_weighted_sums();
+        } else {
+            self.wide_weighted_sums(simd);
+        }
+    }
+}
+
+impl<T: Element> AttendCached<'_, T> {
+    #[inline(always)]
+    fn wide_scores<S: Simd>(&mut self, simd: S) {
         let mut place = 0;
         while let Some(left) = self.weights.len().checked_sub(place + 1) {
             place += match left / LANES {
-                _ if const { S::REGISTERS < 4 } => self.scores::<S, 1>(simd, place),
                 3.. => self.scores::<S, 4>(simd, place),
                 _ => self.scores::<S, 1>(simd, place),
             };
         }
-        let max = finite_max_with(simd, self.weights);
-        let sum = exp_of_difference_with(simd, self.weights, max);
-        let factor = if sum == 0.0 { 0.0 } else { 1.0 / sum };
-        for weight in self.weights.iter_mut() {
-            *weight *= factor;
-        }
+    }
+
+    /// An element is summed up in as many chains as registers are left for: one, two or four.
+    #[inline(always)]
+    fn wide_weighted_sums<S: Simd>(&mut self, simd: S) {
         let mut column = 0;
         while let Some(left) = self.out.len().checked_sub(column + 1) {
             column += match left / LANES {
@@ -244,9 +275,7 @@ impl<T: Element> Kernel for AttendCached<'_, T> {
             };
         }
     }
-}
 
-impl<T: Element> AttendCached<'_, T> {
     /// Scores of `B` vectors of keys from a place on; returns how many that were.
     #[inline(always)]
     fn scores<S: Simd, const B: usize>(&mut self, simd: S, place: usize) -> usize {
@@ -297,105 +326,4 @@ impl<T: Element> AttendCached<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::{assert_close, on_every_backend, tolerance, values};
-    use std::vec;
-    use std::vec::Vec;
-
-    fn naive(q: &[f32], keys: &[f32], values: &[f32], width: usize, first: usize) -> Vec<f64> {
-        let head = |x: &'_ [f32]| -> Vec<f64> {
-            x[first..][..q.len()]
-                .iter()
-                .map(|x| f64::from(*x))
-                .collect()
-        };
-        let weight = |key: &[f32]| -> f64 {
-            let terms = head(key);
-            let score: f64 = terms.iter().zip(q).map(|(k, q)| k * f64::from(*q)).sum();
-            (score * 0.5).exp()
-        };
-        let weights: Vec<f64> = keys.chunks(width).map(weight).collect();
-        let total: f64 = weights.iter().sum();
-        let mut out = vec![0.0; q.len()];
-        for (row, weight) in values.chunks(width).zip(&weights) {
-            for (out, v) in out.iter_mut().zip(head(row)) {
-                *out += weight / total * v;
-            }
-        }
-        out
-    }
-
-    /// What a cache of `T` keeps of numbers.
-    fn kept<T: Element>(x: Vec<f32>) -> Vec<f32> {
-        x.into_iter().map(|x| T::from_f32(x).to_f32()).collect()
-    }
-
-    fn agrees_with_the_formula<T: Element>(zero: T) {
-        on_every_backend(|backend| {
-            for (w, first, width) in [
-                (2, 0, 2),
-                (32, 32, 64),
-                (16, 5, 24),
-                (50, 1, 99),
-                (80, 0, 80),
-            ] {
-                for used in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
-                    let capacity = used + 3;
-                    let q = values(w, 1);
-                    let keys = kept::<T>(values(width * used, 2));
-                    let rows = kept::<T>(values(width * used, 3));
-                    let mut cells = [vec![zero; width * capacity], vec![zero; width * capacity]];
-                    let [k, v] = &mut cells;
-                    let mut cache = CachedMut::new(k, v, width, capacity).unwrap();
-                    for (t, (k, v)) in keys.chunks(width).zip(rows.chunks(width)).enumerate() {
-                        cache.put(t, k, v).unwrap();
-                    }
-                    let (mut out, mut weights) = (vec![f32::NAN; w], vec![f32::NAN; used]);
-                    backend.run(AttendCached {
-                        out: &mut out,
-                        weights: &mut weights,
-                        q: &q,
-                        cached: cache.as_ref(),
-                        first,
-                        scale: 0.5,
-                    });
-                    for (got, want) in out.iter().zip(naive(&q, &keys, &rows, width, first)) {
-                        assert_close(*got, want as f32, tolerance::ATTENTION, 1.0);
-                    }
-                    assert_close(weights.iter().sum(), 1.0, tolerance::SOFTMAX, 1.0);
-                }
-            }
-        });
-    }
-
-    #[test]
-    fn single_precision_agrees_with_the_formula() {
-        agrees_with_the_formula(f32::NAN);
-    }
-
-    #[test]
-    fn half_precision_agrees_with_the_formula_over_what_it_keeps() {
-        agrees_with_the_formula(f32_to_half(f32::NAN));
-    }
-
-    #[test]
-    fn places_that_do_not_exist_are_errors() {
-        let (mut k, mut v) = ([0.0; 12], [0.0; 12]);
-        let mut cache = CachedMut::new(&mut k, &mut v, 4, 3).unwrap();
-        assert!(cache.put(3, &[0.0; 4], &[0.0; 4]).is_err());
-        assert!(cache.put(0, &[0.0; 3], &[0.0; 4]).is_err());
-        assert!(Cached::new(&[0.0; 12], &[0.0; 11], 4, 3).is_err());
-        let attend = |out: &mut [f32], weights: &mut [f32], first| {
-            attend_cached(out, weights, &[1.0; 2], cache.as_ref(), first, 1.0)
-        };
-        assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 2).is_ok());
-        assert!(attend(&mut [0.0; 2], &mut [0.0; 4], 2).is_err());
-        assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 3).is_err());
-        assert!(attend(&mut [0.0; 2], &mut [0.0; 3], usize::MAX).is_err());
-        assert!(attend(&mut [0.0; 1], &mut [0.0; 3], 0).is_err());
-        let mut nothing = [1.0; 2];
-        assert!(attend(&mut nothing, &mut [], 0).is_ok());
-        assert_eq!(nothing, [0.0; 2]);
-    }
-}
+mod tests;

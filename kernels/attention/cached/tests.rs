@@ -1,0 +1,100 @@
+use super::*;
+use crate::testing::{assert_close, on_every_backend, tolerance, values};
+use std::vec;
+use std::vec::Vec;
+
+fn naive(q: &[f32], keys: &[f32], values: &[f32], width: usize, first: usize) -> Vec<f64> {
+    let head = |x: &'_ [f32]| -> Vec<f64> {
+        x[first..][..q.len()]
+            .iter()
+            .map(|x| f64::from(*x))
+            .collect()
+    };
+    let weight = |key: &[f32]| -> f64 {
+        let terms = head(key);
+        let score: f64 = terms.iter().zip(q).map(|(k, q)| k * f64::from(*q)).sum();
+        (score * 0.5).exp()
+    };
+    let weights: Vec<f64> = keys.chunks(width).map(weight).collect();
+    let total: f64 = weights.iter().sum();
+    let mut out = vec![0.0; q.len()];
+    for (row, weight) in values.chunks(width).zip(&weights) {
+        for (out, v) in out.iter_mut().zip(head(row)) {
+            *out += weight / total * v;
+        }
+    }
+    out
+}
+
+/// What a cache of `T` keeps of numbers.
+fn kept<T: Element>(x: Vec<f32>) -> Vec<f32> {
+    x.into_iter().map(|x| T::from_f32(x).to_f32()).collect()
+}
+
+fn agrees_with_the_formula<T: Element>(zero: T) {
+    on_every_backend(|backend| {
+        for (w, first, width) in [
+            (2, 0, 2),
+            (32, 32, 64),
+            (16, 5, 24),
+            (50, 1, 99),
+            (80, 0, 80),
+        ] {
+            for used in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
+                let capacity = used + 3;
+                let q = values(w, 1);
+                let keys = kept::<T>(values(width * used, 2));
+                let rows = kept::<T>(values(width * used, 3));
+                let mut cells = [vec![zero; width * capacity], vec![zero; width * capacity]];
+                let [k, v] = &mut cells;
+                let mut cache = CachedMut::new(k, v, width, capacity).unwrap();
+                for (t, (k, v)) in keys.chunks(width).zip(rows.chunks(width)).enumerate() {
+                    cache.put(t, k, v).unwrap();
+                }
+                let (mut out, mut weights) = (vec![f32::NAN; w], vec![f32::NAN; used]);
+                backend.run(AttendCached {
+                    out: &mut out,
+                    weights: &mut weights,
+                    q: &q,
+                    cached: cache.as_ref(),
+                    first,
+                    scale: 0.5,
+                });
+                for (got, want) in out.iter().zip(naive(&q, &keys, &rows, width, first)) {
+                    assert_close(*got, want as f32, tolerance::ATTENTION, 1.0);
+                }
+                assert_close(weights.iter().sum(), 1.0, tolerance::SOFTMAX, 1.0);
+            }
+        }
+    });
+}
+
+#[test]
+fn single_precision_agrees_with_the_formula() {
+    agrees_with_the_formula(f32::NAN);
+}
+
+#[test]
+fn half_precision_agrees_with_the_formula_over_what_it_keeps() {
+    agrees_with_the_formula(f32_to_half(f32::NAN));
+}
+
+#[test]
+fn places_that_do_not_exist_are_errors() {
+    let (mut k, mut v) = ([0.0; 12], [0.0; 12]);
+    let mut cache = CachedMut::new(&mut k, &mut v, 4, 3).unwrap();
+    assert!(cache.put(3, &[0.0; 4], &[0.0; 4]).is_err());
+    assert!(cache.put(0, &[0.0; 3], &[0.0; 4]).is_err());
+    assert!(Cached::new(&[0.0; 12], &[0.0; 11], 4, 3).is_err());
+    let attend = |out: &mut [f32], weights: &mut [f32], first| {
+        attend_cached(out, weights, &[1.0; 2], cache.as_ref(), first, 1.0)
+    };
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 2).is_ok());
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 4], 2).is_err());
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 3).is_err());
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 3], usize::MAX).is_err());
+    assert!(attend(&mut [0.0; 1], &mut [0.0; 3], 0).is_err());
+    let mut nothing = [1.0; 2];
+    assert!(attend(&mut nothing, &mut [], 0).is_ok());
+    assert_eq!(nothing, [0.0; 2]);
+}
