@@ -67,7 +67,7 @@ impl From<BufferTooSmall> for SampleError {
 /// Draws an index of `logits` with probability `softmax(logits / temperature)`, cut by `top_k` and
 /// then `top_p`.
 ///
-/// `logits` are overwritten with weights, except at temperature 0; `order` is scratch of the same
+/// `logits` are scratch, too, and overwritten, except at temperature 0; `order` is scratch of the same
 /// length. Logits of NaN and minus infinity are never drawn; among logits of plus infinity each is
 /// as likely. Ties at a cut go to the smaller index. `top_p` keeps at least one candidate.
 ///
@@ -97,14 +97,24 @@ pub fn sample(
     if sampling.temperature == 0.0 {
         return Ok(best);
     }
-    let weights = weigh(logits, largest, sampling.temperature);
-    let cut = Cut::new(sampling, weights.len());
+    let cut = Cut::new(sampling, logits.len());
     if cut.is_off() {
-        return Ok(draw((0..).zip(weights.iter().copied()), rng).unwrap_or(best));
+        let weigh = |logit| weight(logit, largest, sampling.temperature);
+        for x in logits.iter_mut() {
+            *x = weigh(*x);
+        }
+        return Ok(draw((0..).zip(logits.iter().copied()), rng).unwrap_or(best));
     }
-    let kept = cut.likeliest(weights, order);
-    let weigh = |i: &u32| (*i, weight(weights, *i));
-    Ok(draw(kept.iter().rev().map(weigh), rng).unwrap_or(best))
+    let likeliest = cut.likeliest(logits, order);
+    // The weights of those alone.
+    for i in likeliest.iter() {
+        if let Some(x) = logits.get_mut(*i as usize) {
+            *x = weight(*x, largest, sampling.temperature);
+        }
+    }
+    let kept = cut.nucleus(logits, likeliest);
+    let weighed = |i: &u32| (*i, element(logits, *i));
+    Ok(draw(kept.iter().rev().map(weighed), rng).unwrap_or(best))
 }
 
 /// Makes tokens that were seen less likely, before [`sample`]: a positive logit is divided by
@@ -152,20 +162,18 @@ fn argmax(logits: &[f32]) -> Option<(u32, f32)> {
     best.0.map(|i| (i, best.1))
 }
 
-/// Turns logits into weights of at most 1; NaN gets 0.
-fn weigh(logits: &mut [f32], largest: f32, temperature: f32) -> &[f32] {
-    for x in logits.iter_mut() {
-        *x = match *x {
-            logit if logit == largest => 1.0,
-            logit if logit.is_nan() => 0.0,
-            logit => libm::expf((logit - largest) / temperature),
-        };
+/// The weight of a logit, at most 1; that of NaN is 0.
+fn weight(logit: f32, largest: f32, temperature: f32) -> f32 {
+    match logit {
+        logit if logit == largest => 1.0,
+        logit if logit.is_nan() => 0.0,
+        logit => libm::expf((logit - largest) / temperature),
     }
-    logits
 }
 
-fn weight(weights: &[f32], index: u32) -> f32 {
-    weights.get(index as usize).copied().unwrap_or(0.0)
+/// An element; the least for an index that there is not.
+fn element(x: &[f32], index: u32) -> f32 {
+    x.get(index as usize).copied().unwrap_or(f32::NEG_INFINITY)
 }
 
 /// The first index whose running sum of weights passes a uniform share of the whole sum.
@@ -205,36 +213,39 @@ impl Cut {
         self.count == self.len && self.mass >= 1.0
     }
 
-    /// The candidates that the cut leaves, the least likely first.
+    /// The likeliest candidates, as many as may be left, the least likely first; NaN counts as minus
+    /// infinity.
     ///
     /// They are taken off a heap, likeliest first, until there are enough: few of many, as a rule.
-    fn likeliest<'a>(&self, weights: &[f32], order: &'a mut [u32]) -> &'a [u32] {
-        for (i, slot) in (0..).zip(order.iter_mut()) {
+    fn likeliest<'a>(&self, logits: &mut [f32], order: &'a mut [u32]) -> &'a [u32] {
+        for ((i, slot), x) in (0..).zip(order.iter_mut()).zip(logits.iter_mut()) {
             *slot = i;
+            if x.is_nan() {
+                *x = f32::NEG_INFINITY;
+            }
         }
         let likelier = |a: &u32, b: &u32| {
-            let (x, y) = (weight(weights, *a), weight(weights, *b));
+            let (x, y) = (element(logits, *a), element(logits, *b));
             x > y || (x == y && a < b)
         };
         heap::build(order, likelier);
         let len = order.len();
         let mut left = len;
         while len - left < self.count && heap::pop(order, &mut left, likelier).is_some() {}
-        let kept = order.get(left..).unwrap_or(&[]);
-        let nucleus = self.nucleus(weights, kept);
-        kept.get(kept.len() - nucleus..).unwrap_or(kept)
+        order.get(left..).unwrap_or(&[])
     }
 
-    /// How many of `order`, from the last on, hold `mass` of their weight.
-    fn nucleus(&self, weights: &[f32], order: &[u32]) -> usize {
-        let each = || order.iter().rev().map(|i| f64::from(weight(weights, *i)));
+    /// Those of `order`, from the last on, that hold `mass` of the weight of all of it.
+    fn nucleus<'a>(&self, weights: &[f32], order: &'a [u32]) -> &'a [u32] {
+        let each = || order.iter().rev().map(|i| f64::from(element(weights, *i)));
         let wanted = f64::from(self.mass) * each().sum::<f64>();
         let mut sum = 0.0;
         let reached = each().position(|weight| {
             sum += weight;
             sum >= wanted
         });
-        reached.map_or(order.len(), |last| last + 1)
+        let count = reached.map_or(order.len(), |last| last + 1);
+        order.get(order.len() - count..).unwrap_or(order)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::ShapeError;
 use crate::half::{f32_to_half, half_to_f32, halves_to_f32};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::softmax::Exponentials;
+use core::ops::Range;
 
 /// What a cache holds: `f32`, or the bits of a half ([`crate::half`]) in a `u16`.
 pub trait Element: Copy {
@@ -172,13 +173,16 @@ impl<'a, T: Element> CachedMut<'a, T> {
     }
 }
 
-/// `weights = softmax(scale K q)`, `out = weights V`, for one head over the first places of a cache.
+/// `weights = softmax(scale K q)`, `out = weights V`, for the queries that share a head of keys and
+/// values, over the first places of a cache.
 ///
-/// The head is the `q.len()` dimensions from `first` on, `out` is as long as `q`, and the places are as
-/// many as there are `weights`. Where all scores are `-inf`, `out` and weights are 0.
+/// # Shapes
+/// The head is a range of the cache's dimensions; `q` and `out` hold as many numbers for each query, one
+/// query behind the other; `weights` holds one for each place, likewise. Where all scores of a query are
+/// `-inf`, its `out` and weights are 0.
 ///
 /// # Errors
-/// [`ShapeError`] when the head or the places are not all in the cache.
+/// [`ShapeError`] when the head or the places are not all in the cache, or the lengths do not fit.
 ///
 /// # Precision
 /// As [`attend_one`](super::attend_one), over what the cache holds: a score is one chain of
@@ -193,7 +197,7 @@ impl<'a, T: Element> CachedMut<'a, T> {
 /// cache.put(0, &[1.0, 1.0], &[2.0, 0.0])?;
 /// cache.put(1, &[1.0, 1.0], &[4.0, 8.0])?;
 /// let (mut out, mut weights) = ([0.0; 2], [0.0; 2]);
-/// attend_cached(&mut out, &mut weights, &[5.0, 0.0], cache.as_ref(), 0, 1.0)?;
+/// attend_cached(&mut out, &mut weights, &[5.0, 0.0], cache.as_ref(), 0..2, 1.0)?;
 /// assert_eq!((out, weights), ([3.0, 4.0], [0.5, 0.5]));
 /// # Ok::<(), barelm_kernels::error::ShapeError>(())
 /// ```
@@ -202,12 +206,14 @@ pub fn attend_cached<T: Element>(
     weights: &mut [f32],
     q: &[f32],
     cached: Cached<'_, T>,
-    first: usize,
+    head: Range<usize>,
     scale: f32,
 ) -> Result<(), ShapeError> {
-    let end = first.checked_add(q.len());
-    let fits = end.is_some_and(|end| end <= cached.width) && weights.len() <= cached.capacity;
-    if !fits || out.len() != q.len() {
+    let width = head.len();
+    let queries = q.len().checked_div(width).ok_or(ShapeError)?;
+    let places = weights.len().checked_div(queries).unwrap_or(0);
+    let whole = q.len() == queries * width && weights.len() == queries * places;
+    if !whole || out.len() != q.len() || head.end > cached.width || places > cached.capacity {
         return Err(ShapeError);
     }
     dispatch(AttendCached {
@@ -215,7 +221,9 @@ pub fn attend_cached<T: Element>(
         weights,
         q,
         cached,
-        first,
+        first: head.start,
+        width,
+        places,
         scale,
     });
     Ok(())
@@ -227,6 +235,8 @@ struct AttendCached<'a, T> {
     q: &'a [f32],
     cached: Cached<'a, T>,
     first: usize,
+    width: usize,
+    places: usize,
     scale: f32,
 }
 
@@ -234,38 +244,69 @@ impl<T: Element> Kernel for AttendCached<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
+        let (width, places) = (self.width, self.places);
+        let queries = self.q.len().checked_div(width).unwrap_or(0);
         if const { S::REGISTERS < 4 } {
-            self.narrow_scores();
-        } else {
-            self.wide_scores(simd);
+            self.narrow_scores(queries);
         }
-        let factor = simd.call(Exponentials { x: self.weights });
-        for weight in self.weights.iter_mut() {
-            *weight *= factor;
+        for query in 0..queries {
+            let range = query * width..(query + 1) * width;
+            let weights = query * places..(query + 1) * places;
+            let mut alone = Query {
+                q: self.q.get(range.clone()).unwrap_or(&[]),
+                out: self.out.get_mut(range).unwrap_or_default(),
+                weights: self.weights.get_mut(weights).unwrap_or_default(),
+                cached: self.cached,
+                first: self.first,
+                scale: self.scale,
+            };
+            if const { S::REGISTERS < 4 } {
+                alone.softmax(simd);
+            } else {
+                alone.scores(simd);
+                alone.softmax(simd);
+                alone.weighted_sums(simd);
+            }
         }
         if const { S::REGISTERS < 4 } {
-            self.narrow_weighted_sums();
-        } else {
-            self.wide_weighted_sums(simd);
+            self.narrow_weighted_sums(queries);
         }
     }
 }
 
-impl<T: Element> AttendCached<'_, T> {
+/// One of the queries.
+struct Query<'a, T> {
+    out: &'a mut [f32],
+    weights: &'a mut [f32],
+    q: &'a [f32],
+    cached: Cached<'a, T>,
+    first: usize,
+    scale: f32,
+}
+
+impl<T: Element> Query<'_, T> {
     #[inline(always)]
-    fn wide_scores<S: Simd>(&mut self, simd: S) {
+    fn softmax<S: Simd>(&mut self, simd: S) {
+        let factor = simd.call(Exponentials { x: self.weights });
+        for weight in self.weights.iter_mut() {
+            *weight *= factor;
+        }
+    }
+
+    #[inline(always)]
+    fn scores<S: Simd>(&mut self, simd: S) {
         let mut place = 0;
         while let Some(left) = self.weights.len().checked_sub(place + 1) {
             place += match left / LANES {
-                3.. => self.scores::<S, 4>(simd, place),
-                _ => self.scores::<S, 1>(simd, place),
+                3.. => self.scores_of::<S, 4>(simd, place),
+                _ => self.scores_of::<S, 1>(simd, place),
             };
         }
     }
 
     /// An element is summed up in as many chains as registers are left for: one, two or four.
     #[inline(always)]
-    fn wide_weighted_sums<S: Simd>(&mut self, simd: S) {
+    fn weighted_sums<S: Simd>(&mut self, simd: S) {
         let mut column = 0;
         while let Some(left) = self.out.len().checked_sub(column + 1) {
             column += match left / LANES {
@@ -278,7 +319,7 @@ impl<T: Element> AttendCached<'_, T> {
 
     /// Scores of `B` vectors of keys from a place on; returns how many that were.
     #[inline(always)]
-    fn scores<S: Simd, const B: usize>(&mut self, simd: S, place: usize) -> usize {
+    fn scores_of<S: Simd, const B: usize>(&mut self, simd: S, place: usize) -> usize {
         let Cached { keys, capacity, .. } = self.cached;
         let mut sums = [simd.splat(0.0); B];
         for (i, q) in self.q.iter().enumerate() {

@@ -7,46 +7,84 @@ use super::{AttendCached, Cached, Element};
 use crate::blas1::HALF;
 use crate::simd::LANES;
 
+/// Queries that share what is read, and its conversion.
+const PAIR: usize = 2;
+
 impl<T: Element> AttendCached<'_, T> {
     #[inline(never)]
-    pub(super) fn narrow_scores(&mut self) {
+    pub(super) fn narrow_scores(&mut self, queries: usize) {
+        for query in (0..queries).step_by(PAIR) {
+            self.scores_of_pair(query);
+        }
+    }
+
+    /// As many chains an element as in [`weighted_sums`](super::Query::weighted_sums).
+    #[inline(never)]
+    pub(super) fn narrow_weighted_sums(&mut self, queries: usize) {
+        for query in (0..queries).step_by(PAIR) {
+            self.weighted_sums_of_pair(query);
+        }
+    }
+
+    #[inline(always)]
+    fn scores_of_pair(&mut self, query: usize) {
         let Cached { keys, capacity, .. } = self.cached;
-        for (i, weights) in self.weights.chunks_mut(HALF).enumerate() {
+        let factors = [query, query + 1].map(|query| part(self.q, query, self.width));
+        for place in (0..self.places).step_by(HALF) {
             let rows = Rows {
                 elements: keys,
-                start: self.first * capacity + i * HALF,
+                start: self.first * capacity + place,
                 stride: capacity,
             };
-            for (weight, sum) in weights.iter_mut().zip(rows.sums(self.q, 1)) {
-                *weight = sum * self.scale;
+            let end = self.places.min(place + HALF);
+            for (i, sums) in rows.sums(factors, 1).into_iter().enumerate() {
+                let start = (query + i) * self.places;
+                let weights = self.weights.get_mut(start + place..start + end);
+                for (weight, sum) in weights.unwrap_or_default().iter_mut().zip(sums) {
+                    *weight = sum * self.scale;
+                }
             }
         }
     }
 
-    /// As many chains an element as in `wide_weighted_sums`.
-    #[inline(never)]
-    pub(super) fn narrow_weighted_sums(&mut self) {
+    #[inline(always)]
+    fn weighted_sums_of_pair(&mut self, query: usize) {
         let Cached { values, width, .. } = self.cached;
-        let columns = self.out.len();
-        for (i, out) in self.out.chunks_mut(HALF).enumerate() {
-            let chains = chains_of(i * HALF, columns);
-            let mut totals = [0.0; HALF];
+        for column in (0..self.width).step_by(HALF) {
+            let chains = chains_of(column, self.width);
+            let mut totals = [[0.0; HALF]; PAIR];
             for chain in 0..chains {
                 let rows = Rows {
                     elements: values,
-                    start: chain * width + self.first + i * HALF,
+                    start: chain * width + self.first + column,
                     stride: chains * width,
                 };
-                let weights = self.weights.get(chain..).unwrap_or(&[]);
-                for (total, sum) in totals.iter_mut().zip(rows.sums(weights, chains)) {
-                    *total += sum;
+                let factors = [query, query + 1].map(|query| {
+                    let weights = part(self.weights, query, self.places);
+                    weights.get(chain..).unwrap_or(&[])
+                });
+                for (totals, sums) in totals.iter_mut().zip(rows.sums(factors, chains)) {
+                    for (total, sum) in totals.iter_mut().zip(sums) {
+                        *total += sum;
+                    }
                 }
             }
-            for (out, total) in out.iter_mut().zip(totals) {
-                *out = total;
+            let end = self.width.min(column + HALF);
+            for (i, totals) in totals.into_iter().enumerate() {
+                let start = (query + i) * self.width;
+                let out = self.out.get_mut(start + column..start + end);
+                for (out, total) in out.unwrap_or_default().iter_mut().zip(totals) {
+                    *out = total;
+                }
             }
         }
     }
+}
+
+/// The `i`th part of some equal ones; empty if there is none.
+#[inline(always)]
+fn part(x: &[f32], i: usize, len: usize) -> &[f32] {
+    x.get(i * len..(i + 1) * len).unwrap_or(&[])
 }
 
 /// Chains of a column: four vectors of columns have one, two vectors have two, the last one has four.
@@ -74,28 +112,39 @@ struct Rows<'a, T> {
 }
 
 impl<T: Element> Rows<'_, T> {
-    /// The rows times every `step`th factor, added up; zeros where they end before the eighth element.
+    /// The rows times every `step`th factor, added up, for the factors of two queries; the second has
+    /// none, or as many as the first.
     #[inline(always)]
-    fn sums(self, factors: &[f32], step: usize) -> [f32; HALF] {
-        let rows = factors.len().div_ceil(step.max(1));
+    fn sums(self, factors: [&[f32]; PAIR], step: usize) -> [[f32; HALF]; PAIR] {
+        let rows = factors[0].len().div_ceil(step.max(1));
         let last = self.start + rows.saturating_sub(1) * self.stride;
         if last + HALF <= self.elements.len() {
-            self.sums_of_eight(factors, step)
+            self.sums_of_eight(factors, step, rows)
         } else {
-            self.sums_one_by_one(factors, step)
+            factors.map(|factors| self.sums_one_by_one(factors, step))
         }
     }
 
-    #[inline(always)]
-    fn sums_of_eight(self, factors: &[f32], step: usize) -> [f32; HALF] {
-        let mut sums = [0.0; HALF];
+    /// A function of its own: both passes would each bring a copy.
+    #[inline(never)]
+    fn sums_of_eight(
+        self,
+        factors: [&[f32]; PAIR],
+        step: usize,
+        rows: usize,
+    ) -> [[f32; HALF]; PAIR] {
+        let mut sums = [[0.0; HALF]; PAIR];
         let mut rest = self.elements.get(self.start..).unwrap_or(&[]);
-        for factor in factors.iter().step_by(step.max(1)) {
-            let Some(row) = rest.first_chunk() else {
+        for row in (0..rows * step).step_by(step.max(1)) {
+            let Some(elements) = rest.first_chunk() else {
                 break;
             };
-            for (sum, x) in sums.iter_mut().zip(T::eight(row)) {
-                *sum += factor * x;
+            let elements = T::eight(elements);
+            for (sums, factors) in sums.iter_mut().zip(factors) {
+                let factor = factors.get(row).copied().unwrap_or(0.0);
+                for (sum, x) in sums.iter_mut().zip(elements) {
+                    *sum += factor * x;
+                }
             }
             rest = rest.get(self.stride..).unwrap_or(&[]);
         }

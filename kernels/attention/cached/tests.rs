@@ -1,4 +1,5 @@
 use super::*;
+use crate::simd::Backend;
 use crate::testing::{assert_close, on_every_backend, tolerance, values};
 use std::vec;
 use std::vec::Vec;
@@ -31,6 +32,33 @@ fn kept<T: Element>(x: Vec<f32>) -> Vec<f32> {
     x.into_iter().map(|x| T::from_f32(x).to_f32()).collect()
 }
 
+/// Runs a kernel; on the portable backend as a machine without vectors would, too, with the same bits.
+fn run<T: Element>(backend: Backend, attend: AttendCached<'_, T>) {
+    let Backend::Portable(simd) = backend else {
+        return backend.run(attend);
+    };
+    let (mut out, mut weights) = (attend.out.to_vec(), attend.weights.to_vec());
+    let queries = weights.len() / attend.places;
+    let mut narrow = AttendCached {
+        out: &mut out,
+        weights: &mut weights,
+        ..attend
+    };
+    narrow.narrow_scores(queries);
+    for weights in narrow.weights.chunks_mut(narrow.places) {
+        let factor = Exponentials { x: weights }.run(simd);
+        weights.iter_mut().for_each(|weight| *weight *= factor);
+    }
+    narrow.narrow_weighted_sums(queries);
+    let wide = (attend.out, attend.weights);
+    backend.run(AttendCached {
+        out: wide.0,
+        weights: wide.1,
+        ..attend
+    });
+    assert!(wide.0 == out && wide.1 == weights);
+}
+
 fn agrees_with_the_formula<T: Element>(zero: T) {
     on_every_backend(|backend| {
         for (w, first, width) in [
@@ -41,8 +69,8 @@ fn agrees_with_the_formula<T: Element>(zero: T) {
             (80, 0, 80),
         ] {
             for used in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
-                let capacity = used + 3;
-                let q = values(w, 1);
+                let (capacity, queries) = (used + 3, 1 + used % 4);
+                let q = values(queries * w, 1);
                 let keys = kept::<T>(values(width * used, 2));
                 let rows = kept::<T>(values(width * used, 3));
                 let mut cells = [vec![zero; width * capacity], vec![zero; width * capacity]];
@@ -51,19 +79,27 @@ fn agrees_with_the_formula<T: Element>(zero: T) {
                 for (t, (k, v)) in keys.chunks(width).zip(rows.chunks(width)).enumerate() {
                     cache.put(t, k, v).unwrap();
                 }
-                let (mut out, mut weights) = (vec![f32::NAN; w], vec![f32::NAN; used]);
-                backend.run(AttendCached {
+                let mut out = vec![f32::NAN; queries * w];
+                let mut weights = vec![f32::NAN; queries * used];
+                let attend = AttendCached {
                     out: &mut out,
                     weights: &mut weights,
                     q: &q,
                     cached: cache.as_ref(),
                     first,
+                    width: w,
+                    places: used,
                     scale: 0.5,
-                });
-                for (got, want) in out.iter().zip(naive(&q, &keys, &rows, width, first)) {
-                    assert_close(*got, want as f32, tolerance::ATTENTION, 1.0);
+                };
+                run(backend, attend);
+                for (q, out) in q.chunks(w).zip(out.chunks(w)) {
+                    for (got, want) in out.iter().zip(naive(q, &keys, &rows, width, first)) {
+                        assert_close(*got, want as f32, tolerance::ATTENTION, 1.0);
+                    }
                 }
-                assert_close(weights.iter().sum(), 1.0, tolerance::SOFTMAX, 1.0);
+                for weights in weights.chunks(used) {
+                    assert_close(weights.iter().sum(), 1.0, tolerance::SOFTMAX, 1.0);
+                }
             }
         }
     });
@@ -87,7 +123,8 @@ fn places_that_do_not_exist_are_errors() {
     assert!(cache.put(0, &[0.0; 3], &[0.0; 4]).is_err());
     assert!(Cached::new(&[0.0; 12], &[0.0; 11], 4, 3).is_err());
     let attend = |out: &mut [f32], weights: &mut [f32], first| {
-        attend_cached(out, weights, &[1.0; 2], cache.as_ref(), first, 1.0)
+        let head = first..usize::saturating_add(first, 2);
+        attend_cached(out, weights, &[1.0; 2], cache.as_ref(), head, 1.0)
     };
     assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 2).is_ok());
     assert!(attend(&mut [0.0; 2], &mut [0.0; 4], 2).is_err());
@@ -97,4 +134,12 @@ fn places_that_do_not_exist_are_errors() {
     let mut nothing = [1.0; 2];
     assert!(attend(&mut nothing, &mut [], 0).is_ok());
     assert_eq!(nothing, [0.0; 2]);
+    let empty = attend_cached(&mut [], &mut [], &[], cache.as_ref(), 1..1, 1.0);
+    assert!(empty.is_err());
+    // Two queries, two places each; five weights are not.
+    let mut two = |weights: &mut [f32]| {
+        attend_cached(&mut [0.0; 4], weights, &[1.0; 4], cache.as_ref(), 0..2, 1.0)
+    };
+    assert!(two(&mut [0.0; 4]).is_ok());
+    assert!(two(&mut [0.0; 5]).is_err());
 }

@@ -220,22 +220,35 @@ impl Step<'_> {
         let (queries, rest) = split(self.qkv, config.query_width());
         let (key, value) = split(rest, key_width);
         cache.put(position.checked_rem(context).unwrap_or(0), key, value)?;
-        let weights = take(self.scratch, context.min(position + 1))?;
+        let places = context.min(position + 1);
+        let group = config.heads.checked_div(config.kv_heads).unwrap_or(0);
+        let weights = take(self.scratch, group * places)?;
         let width = config.head_width;
-        for head in 0..config.heads {
-            let range = head * width..(head + 1) * width;
+        for shared in 0..config.kv_heads {
+            let (head, range) = (shared * width, shared * group * width);
+            let range = range..range + group * width;
             let query = queries.get(range.clone()).unwrap_or(&[]);
             let out = self.heads.get_mut(range).unwrap_or_default();
-            // Heads share keys and values in groups of equal size.
-            let shared = (head * config.kv_heads).checked_div(config.heads);
-            let (cached, first): (Cached<'_, T>, _) = (cache.as_ref(), shared.unwrap_or(0) * width);
-            attend_cached(out, weights, query, cached, first, config.scale())?;
-            if let Some(observe) = observer {
-                // The oldest place is the one that the next token takes.
-                let oldest = (position + 1).checked_rem(context).unwrap_or(0);
-                let oldest = oldest.checked_rem(weights.len()).unwrap_or(0);
+            let cached: Cached<'_, T> = cache.as_ref();
+            attend_cached(
+                out,
+                weights,
+                query,
+                cached,
+                head..head + width,
+                config.scale(),
+            )?;
+            let Some(observe) = observer else {
+                continue;
+            };
+            // The oldest place is the one that the next token takes.
+            let oldest = (position + 1).checked_rem(context).unwrap_or(0);
+            let oldest = oldest.checked_rem(places).unwrap_or(0);
+            for i in 0..group {
+                let weights = weights.get_mut(i * places..(i + 1) * places);
+                let weights = weights.unwrap_or_default();
                 rotate_left(weights, oldest);
-                observe(l, head, weights);
+                observe(l, shared * group + i, weights);
             }
         }
         Ok(())

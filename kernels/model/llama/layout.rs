@@ -143,11 +143,12 @@ impl LlamaConfig {
             OutputKind::Tree => probabilities_workspace_len(self.vocab_size),
             OutputKind::Table | OutputKind::Tied => 0,
         };
-        let scratch = if output > self.context {
-            output
-        } else {
-            self.context
+        // Weights of the queries that share a head.
+        let weights = match self.heads.checked_div(self.kv_heads) {
+            Some(group) => group * self.context,
+            None => 0,
         };
+        let scratch = if output > weights { output } else { weights };
         2 * cached + rows + angles + bytes + scratch
     }
 

@@ -69,11 +69,12 @@ pub fn halves(_: &mut Arena<'_>) -> Option<u64> {
     (0..=u16::MAX).fold(Checksum::new(), both).finish()
 }
 
-/// Places, those in use, width of the cache, and of a head within it.
+/// Places, those in use, width of the cache, and of a head within it; queries that share it.
 const PLACES: usize = 40;
 const USED: usize = 37;
 const WIDTH: usize = 48;
 const HEAD: usize = 20;
+const QUERIES: usize = 3;
 
 fn attend<T: Element>(arena: &mut Arena<'_>, zero: T) -> Option<u64> {
     let (mut keys, mut values) = ([zero; PLACES * WIDTH], [zero; PLACES * WIDTH]);
@@ -82,8 +83,9 @@ fn attend<T: Element>(arena: &mut Arena<'_>, zero: T) -> Option<u64> {
         let (key, value) = (arena.values(WIDTH)?, arena.values(WIDTH)?);
         cache.put(place, key, value).ok()?;
     }
-    let (q, weights, out) = (arena.values(HEAD)?, arena.zeros(USED)?, arena.zeros(HEAD)?);
-    attend_cached(out, weights, q, cache.as_ref(), 28, 0.3).ok()?;
+    let q = arena.values(QUERIES * HEAD)?;
+    let (weights, out) = (arena.zeros(QUERIES * USED)?, arena.zeros(QUERIES * HEAD)?);
+    attend_cached(out, weights, q, cache.as_ref(), 28..28 + HEAD, 0.3).ok()?;
     Checksum::new().floats(out).floats(weights).finish()
 }
 

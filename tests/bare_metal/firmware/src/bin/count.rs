@@ -26,12 +26,12 @@ static MEMORY: Once<Memory> = Once::new(Memory {
     words: [0; 1024],
 });
 
-/// Of the model: width, width of keys, of the feed-forward layer, layers, heads, context.
+/// Of the model: width, width of keys, of the feed-forward layer, layers, heads of keys, context.
 const D: usize = 64;
 const KEYS: usize = 32;
 const HIDDEN: usize = 160;
 const LAYERS: u64 = 4;
-const HEADS: u64 = 4;
+const KEY_HEADS: u64 = 2;
 const CONTEXT: usize = 128;
 
 firmware::entry!(main);
@@ -107,13 +107,14 @@ fn parts(memory: &mut Memory) -> Option<()> {
     let cells = cells.get(..CONTEXT * KEYS)?;
     let cache = Cached::new(cells, cells, KEYS, CONTEXT).ok()?;
     let (query, found, scores) = (
-        x.get(..16)?,
-        out.get_mut(..16)?,
-        memory.logits.get_mut(..CONTEXT)?,
+        x.get(..32)?,
+        out.get_mut(..32)?,
+        memory.logits.get_mut(..2 * CONTEXT)?,
     );
     let mut done = None;
-    let count = instructions_of(|| done = attend_cached(found, scores, query, cache, 0, 0.25).ok());
-    line("attention ", LAYERS * HEADS * count);
+    let count =
+        instructions_of(|| done = attend_cached(found, scores, query, cache, 0..16, 0.25).ok());
+    line("attention ", LAYERS * KEY_HEADS * count);
     let (row, view) = (
         MatRef::new(x.get(..D)?, 1, D).ok()?,
         MatMut::new(out.get_mut(..D)?, 1, D).ok()?,
