@@ -108,8 +108,11 @@ impl Kernel for Forward<'_> {
             forward_with::<S, 8, 2, { GROUP / LANES / 2 }>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
             forward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
-        } else {
+        } else if const { S::REGISTERS >= 4 } {
             forward_with::<S, 2, 1, { GROUP / LANES }>(simd, self);
+        } else {
+            // Without caches a group gains nothing, and its running sums would lie on the stack.
+            forward_with::<S, 2, 1, 1>(simd, self);
         }
     }
 }
@@ -130,8 +133,8 @@ fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
         max: row::splat(simd, 0.0),
         sum: row::splat(simd, 0.0),
     });
-    for (g, log_sums) in forward.log_sums.chunks_mut(GROUP).enumerate() {
-        let (mut first, mut seen) = (g * GROUP, 0);
+    for (g, log_sums) in forward.log_sums.chunks_mut(G * width).enumerate() {
+        let (mut first, mut seen) = (g * G * width, 0);
         for (block, log_sums) in blocks.iter_mut().zip(log_sums.chunks(width)) {
             block.load(simd, first, log_sums.len());
             seen = block.queries.seen();

@@ -21,6 +21,9 @@ impl<const V: usize> Kernel for TransposeInto<'_, V> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if const { S::REGISTERS < 4 } {
+            return self.narrow();
+        }
         let factor = simd.splat(self.factor);
         for (t, block) in self.block.chunks_mut(LANES).enumerate() {
             for v in 0..V {
@@ -43,6 +46,18 @@ impl<const V: usize> Kernel for TransposeInto<'_, V> {
     }
 }
 
+impl<const V: usize> TransposeInto<'_, V> {
+    /// Number by number, where squares of vectors would lie on the stack.
+    #[inline(always)]
+    fn narrow(self) {
+        for (c, stored) in self.block.iter_mut().enumerate() {
+            for (i, x) in stored.as_flattened_mut().iter_mut().enumerate() {
+                *x = self.rows.row(i).get(c).copied().unwrap_or(0.0) * self.factor;
+            }
+        }
+    }
+}
+
 /// `rows[i][c] = block[c][i]`, or with `ADD`, `+=`.
 pub(super) struct TransposeFrom<'a, const V: usize, const ADD: bool> {
     pub(super) block: &'a [Stored<V>],
@@ -56,6 +71,9 @@ impl<const V: usize, const ADD: bool> Kernel for TransposeFrom<'_, V, ADD> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
+        if const { S::REGISTERS < 4 } {
+            return self.narrow();
+        }
         for (t, block) in self.block.chunks(LANES).enumerate() {
             for v in 0..V {
                 let mut square = [simd.splat(0.0); LANES];
@@ -67,6 +85,20 @@ impl<const V: usize, const ADD: bool> Kernel for TransposeFrom<'_, V, ADD> {
                 for (i, x) in square.into_iter().enumerate().take(rows) {
                     let row = self.rows.row_mut(self.first + v * LANES + i);
                     write::<S, ADD>(simd, x, row.get_mut(t * LANES..).unwrap_or(&mut []));
+                }
+            }
+        }
+    }
+}
+
+impl<const V: usize, const ADD: bool> TransposeFrom<'_, V, ADD> {
+    /// Number by number, where squares of vectors would lie on the stack.
+    #[inline(always)]
+    fn narrow(mut self) {
+        for (c, stored) in self.block.iter().enumerate() {
+            for (i, x) in stored.as_flattened().iter().enumerate().take(self.count) {
+                if let Some(y) = self.rows.row_mut(self.first + i).get_mut(c) {
+                    *y = if ADD { *y + *x } else { *x };
                 }
             }
         }

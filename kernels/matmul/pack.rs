@@ -96,6 +96,9 @@ pub(super) fn pack_transposed<S: Simd, const C: usize>(
     columns: &Range<usize>,
 ) {
     let packed = steps_mut::<LANES, C>(packed);
+    if const { S::REGISTERS < 4 } {
+        return pack_one_by_one(packed, b, steps, columns);
+    }
     for (c, column) in columns.clone().step_by(LANES).enumerate() {
         let rows = b.rows_from(column, LANES.min(columns.end - column));
         for (p, step) in steps.clone().step_by(LANES).enumerate() {
@@ -105,6 +108,27 @@ pub(super) fn pack_transposed<S: Simd, const C: usize>(
             let packed = packed.get_mut(first..).unwrap_or(&mut []);
             for (packed, vector) in packed.iter_mut().zip(square).take(len) {
                 simd.store(vector, &mut packed[c % C]);
+            }
+        }
+    }
+}
+
+/// [`pack_transposed`] number by number, where squares of vectors would lie on the stack.
+#[inline(always)]
+fn pack_one_by_one<const C: usize>(
+    packed: &mut [Step<LANES, C>],
+    b: MatRef,
+    steps: &Range<usize>,
+    columns: &Range<usize>,
+) {
+    for (c, column) in columns.clone().step_by(LANES).enumerate() {
+        for (p, step) in steps.clone().enumerate() {
+            let Some(packed) = packed.get_mut(c / C * steps.len() + p) else {
+                return;
+            };
+            for (x, row) in packed[c % C].iter_mut().zip(column..) {
+                let row = if row < columns.end { b.row(row) } else { &[] };
+                *x = row.get(step).copied().unwrap_or(0.0);
             }
         }
     }

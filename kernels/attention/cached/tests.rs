@@ -137,7 +137,7 @@ fn places_that_do_not_exist_are_errors() {
     let empty = attend_cached(&mut [], &mut [], &[], cache.as_ref(), 1..1, 1.0);
     assert!(empty.is_err());
     // Two queries, two places each; five weights are not.
-    let mut two = |weights: &mut [f32]| {
+    let two = |weights: &mut [f32]| {
         attend_cached(&mut [0.0; 4], weights, &[1.0; 4], cache.as_ref(), 0..2, 1.0)
     };
     assert!(two(&mut [0.0; 4]).is_ok());
