@@ -21,6 +21,9 @@ pub const MAX_LEN: usize = (1 << 17) - 1;
 
 /// Largest magnitude of a quantised number.
 const LARGEST: f32 = 127.0;
+/// Bytes in a cache line, and of a matrix that is likely to be in a cache.
+const LINE: usize = 64;
+const NEAR: usize = 256 << 10;
 /// `f32` has no digit behind the point from here to twice this: adding it rounds to an integer,
 /// which is then found in the low bits.
 const ROUNDER: f32 = 1.5 * (1 << 23) as f32;
@@ -245,6 +248,15 @@ impl Kernel for Matvec<'_> {
         let first_of_last = 4 * fours.len();
         for (i, four) in fours.iter_mut().enumerate() {
             let rows = [0, 1, 2, 3].map(|row| a.row(4 * i + row));
+            if a.values.len() > NEAR {
+                // The next four: rows are short, and the processor foresees no end of one.
+                for row in 4..8 {
+                    let (row, _) = a.row(4 * i + row);
+                    for line in row.chunks(LINE) {
+                        simd.prefetch(line);
+                    }
+                }
+            }
             let sums = sums_of_products(simd, rows.map(|(row, _)| row), &x);
             let totals = simd.totals(sums);
             for ((dst, total), (_, scale)) in four.iter_mut().zip(totals).zip(rows) {
