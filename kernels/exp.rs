@@ -133,7 +133,7 @@ fn narrow_exp2(lanes: &mut [f32; LANES]) {
     }
 }
 
-/// [`exp_with`] of plain numbers, unfused; the same bits.
+/// [`exp_of_one`] of each.
 #[inline(never)]
 fn narrow_exp(lanes: &mut [f32; LANES]) {
     for x in lanes {
@@ -141,6 +141,7 @@ fn narrow_exp(lanes: &mut [f32; LANES]) {
     }
 }
 
+/// [`exp_with`] of a plain number, unfused; the same bits.
 #[inline(always)]
 pub(crate) fn exp_of_one(x: f32) -> f32 {
     let [high, low] = LN_2;

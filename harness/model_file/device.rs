@@ -6,6 +6,7 @@ use super::int8::LlamaInt8;
 use super::{FILE_NAME, Network, begin_network, tree_of};
 use crate::attention_trainer::{Window, bits_per_byte, windows};
 use crate::container::ContainerWriter;
+use crate::kernels::huffman::check_workspace_len;
 use crate::kernels::model::{CacheType, LlamaConfig, LlamaRef, OutputKind, Parameters, Session};
 use crate::kernels::softmax::log_sum_exp;
 use crate::token_stream::TokenStream;
@@ -25,7 +26,7 @@ const BATCH: usize = 64;
 pub struct Device {
     /// For the model's file.
     pub flash: u64,
-    /// For a session, a logit and a word for every token, and [`STACK`].
+    /// For a session, a logit and a word for every token (two words with a Huffman output), and [`STACK`].
     pub memory: u64,
 }
 
@@ -48,10 +49,14 @@ pub struct Fitted {
     pub bits_per_byte_before: f64,
 }
 
-/// Bytes of memory that generating takes.
+/// Bytes of memory that checking the model and generating take.
 fn memory(config: &LlamaConfig, is_int8: bool, cache: CacheType) -> u64 {
     let session = config.session_workspace_len(is_int8, cache) as u64;
-    4 * (session + 2 * config.vocab_size as u64) + STACK
+    let words = match config.output {
+        OutputKind::Tree => check_workspace_len(config.vocab_size).max(config.vocab_size),
+        _ => config.vocab_size,
+    };
+    4 * (session + (config.vocab_size + words) as u64) + STACK
 }
 
 /// The best cache that fits: half of it in `f16` is worth more than half the context.
@@ -65,12 +70,12 @@ fn pick_cache(shape: &LlamaConfig, is_int8: bool, limit: u64) -> Option<(LlamaCo
         .or_else(|| lengths.into_iter().find_map(|n| fits(n, CacheType::F16)))
 }
 
-/// Converts a model for a device, and measures it on a text.
+/// Converts a model for a device, and measures it on a text; 0 threads for one a core.
 ///
 /// # Errors
 /// [`Error::Usage`] for another configuration than llama, and for a model or a text that does not
 /// fit; then nothing is written. [`Error::Data`] and [`Error::Io`] as [`convert`](super::convert()).
-pub fn fit(from: &Path, to: &Path, device: Device, text: &[u8]) -> Result<Fitted> {
+pub fn fit(from: &Path, to: &Path, device: Device, text: &[u8], threads: usize) -> Result<Fitted> {
     let source = Source::open(from, None)?;
     let Network::Llama(model) = source.network()? else {
         let message = "only models of --config llama are fitted to a device";
@@ -78,7 +83,7 @@ pub fn fit(from: &Path, to: &Path, device: Device, text: &[u8]) -> Result<Fitted
     };
     let ids = source.tokenizer().encode(text);
     let stream = TokenStream::from_ids(ids, model.config().vocab_size);
-    let threads = parallel::threads_or_all(0);
+    let threads = parallel::threads_or_all(threads);
     let bytes = text.len() as u64;
     let before = bits_per_byte(model.into(), &stream, bytes, threads)?;
     let has_int8 = model.config().output != OutputKind::Tree;

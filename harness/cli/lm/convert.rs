@@ -79,7 +79,13 @@ pub(super) fn convert(global: &Global, args: &ConvertArgs) -> Result<()> {
         (args.target_ram, args.target_flash, &args.text)
     {
         let device = Device { flash, memory };
-        let fitted = model_file::fit(&args.model, &args.out, device, &map_path(text)?)?;
+        let fitted = model_file::fit(
+            &args.model,
+            &args.out,
+            device,
+            &map_path(text)?,
+            global.threads(),
+        )?;
         let mut stdout = Stdout::new();
         stdout.report(global, &fitted)?;
         return stdout.flush();

@@ -11,7 +11,7 @@ fn fitted(flash: u64, memory: u64) -> Result<Fitted> {
     std::fs::create_dir(&from).unwrap();
     write_file(from.join(FILE_NAME), llama_file()).unwrap();
     let (to, text) = (folder.path().join("to"), TEXT.repeat(3));
-    let fitted = fit(&from, &to, Device { flash, memory }, text.as_bytes());
+    let fitted = fit(&from, &to, Device { flash, memory }, text.as_bytes(), 2);
     assert_eq!(fitted.is_ok(), to.join(FILE_NAME).exists());
     if let Ok(fitted) = &fitted {
         let file = ModelFile::open(&to).unwrap();
@@ -61,6 +61,6 @@ fn what_does_not_fit_is_refused_with_a_remedy() {
         flash: AMPLE,
         memory: AMPLE,
     };
-    let error = fit(folder.path(), &folder.path().join("to"), device, b"she").unwrap_err();
+    let error = fit(folder.path(), &folder.path().join("to"), device, b"she", 1).unwrap_err();
     assert!(error.to_string().contains("llama"), "{error}");
 }

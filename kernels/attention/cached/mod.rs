@@ -1,4 +1,4 @@
-//! One query of one head against a cache of keys and values, laid out for it: a step of generation.
+//! The queries of one token against a cache of keys and values, laid out for them: a step of generation.
 //!
 //! Keys are kept transposed, a row a dimension, values as they come, a row a position:
 //!
@@ -6,8 +6,9 @@
 //! scores of sixteen keys    +=  q[i] * (sixteen elements of row i of the keys)       for each i
 //! sixteen elements of out   +=  weight[t] * (sixteen elements of row t of the values)    for each t
 //! ```
-//! So both passes read the cache in order, and no sum runs over lanes. Eight registers are summed up
-//! at a time, as many as hide the latency of a multiply-add. Elements are `f32` or half precision.
+//! So no sum runs over lanes. Up to eight registers are summed up at a time, as many as hide the latency
+//! of a multiply-add; values are read in order, keys some lines of each row at a time. Elements are
+//! `f32` or half precision.
 
 mod narrow;
 
