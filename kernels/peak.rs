@@ -74,6 +74,9 @@ impl Kernel for Sum<'_> {
     type Output = f32;
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> f32 {
+        if const { S::REGISTERS < 4 } {
+            return self.narrow(simd);
+        }
         let mut sums = [simd.splat(0.0); 8];
         let (vectors, rest) = self.x.as_chunks::<LANES>();
         let (blocks, vectors) = vectors.as_chunks::<8>();
@@ -89,6 +92,23 @@ impl Kernel for Sum<'_> {
             .iter()
             .fold(simd.load_partial(rest), |a, b| simd.add(a, *b));
         simd.reduce_sum(total)
+    }
+}
+
+impl Sum<'_> {
+    /// Lane after lane, where eight vectors would lie on the stack: the same sums.
+    #[inline(always)]
+    fn narrow<S: Simd>(self, simd: S) -> f32 {
+        let (vectors, rest) = self.x.as_chunks::<LANES>();
+        let mut total = [0.0; LANES];
+        for (lane, total) in total.iter_mut().enumerate() {
+            *total = rest.get(lane).copied().unwrap_or(0.0);
+            for first in 0..8 {
+                let own = vectors.iter().skip(first).step_by(8);
+                *total += own.fold(0.0, |sum, x| sum + x[lane]);
+            }
+        }
+        simd.reduce_sum(simd.load(&total))
     }
 }
 

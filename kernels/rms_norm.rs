@@ -161,8 +161,17 @@ impl Kernel for Backward<'_> {
 }
 
 /// `sum_i a[i] b[i] c[i]` in two chains.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn sum_of_products<S: Simd>(simd: S, a: &[f32], b: &[f32], c: &[f32]) -> f32 {
+    if const { S::REGISTERS < 4 } {
+        let mut sums = [[0.0; LANES]; 2];
+        for (i, ((a, b), c)) in a.iter().zip(b).zip(c).enumerate() {
+            sums[i / LANES % 2][i % LANES] += a * b * c;
+        }
+        let [even, odd] = sums;
+        return simd.reduce_sum(simd.add(simd.load(&even), simd.load(&odd)));
+    }
     let [mut even, mut odd] = [simd.splat(0.0); 2];
     for at in (0..a.len()).step_by(2 * LANES) {
         let ab = simd.mul(simd.load_from(a, at), simd.load_from(b, at));

@@ -165,6 +165,9 @@ impl Kernel for Turn<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
+        if const { S::REGISTERS < 4 } {
+            return self.narrow();
+        }
         let (h, sign) = (self.cos.cols(), simd.splat(self.sign));
         for t in 0..self.x.rows() {
             let (cos, sin) = (self.cos.row(t), self.sin.row(t));
@@ -177,6 +180,24 @@ impl Kernel for Turn<'_> {
                     let turned = simd.sub(simd.mul(c, a), simd.mul(s, b));
                     simd.store_from(turned, low, at);
                     simd.store_from(simd.mul_add(s, a, simd.mul(c, b)), high, at);
+                }
+            }
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Number by number, where vectors would lie on the stack: the same products and sums.
+    #[inline(always)]
+    fn narrow(mut self) {
+        let (h, sign) = (self.cos.cols(), self.sign);
+        for t in 0..self.x.rows() {
+            let (cos, sin) = (self.cos.row(t), self.sin.row(t));
+            for head in self.x.row_mut(t).chunks_exact_mut((2 * h).max(1)) {
+                let (low, high) = head.split_at_mut_checked(h).unwrap_or_default();
+                for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+                    let s = sign * s;
+                    (*a, *b) = (c * *a - s * *b, s * *a + c * *b);
                 }
             }
         }

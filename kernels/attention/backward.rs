@@ -141,14 +141,18 @@ impl Kernel for Backward<'_> {
             backward_with::<S, 8, 2, { GROUP / LANES / 2 }>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
             backward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
-        } else {
+        } else if const { S::REGISTERS >= 4 } {
             backward_with::<S, 2, 1, { GROUP / LANES }>(simd, self);
+        } else {
+            // What blocks keep would lie on the stack: one at a time adds the same up in the same order.
+            backward_with::<S, 1, 1, 1>(simd, self);
         }
     }
 }
 
 /// With tiles of `R` rows and `V` vectors, and groups of `G` blocks.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn backward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
     simd: S,
     backward: Backward<'_>,
@@ -169,22 +173,12 @@ fn backward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
         None => &mut [],
     };
     group.diagonals.fill(0.0);
-    for first in (0..n).step_by(GROUP) {
-        let count = (n - first).min(GROUP);
+    let width = Group::<S, V, G>::ALL;
+    for first in (0..n).step_by(width) {
+        let count = (n - first).min(width);
         group.load(simd, first, dout.rows_from(first, count), out, log_sums);
         let seen = inputs.mask.visible(first + count - 1, m);
-        for start in (0..seen).step_by(KEYS) {
-            group.weigh::<R>(simd, start);
-            group.add_to_keys::<R>(simd, start, &mut gradients);
-        }
-        for block in &group.blocks {
-            simd.call(TransposeFrom::<V, true> {
-                block: block.dq,
-                rows: gradients.dq.reborrow(),
-                first: block.queries.first,
-                count: block.queries.count,
-            });
-        }
+        group.add_to_gradients::<R>(simd, seen, &mut gradients);
     }
     if let Some(dbias) = gradients.dbias {
         group.add_to_bias(inputs, dbias);
@@ -219,7 +213,8 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
     }
 
     /// Makes this the block of queries from `first` on, whose rows of `dO` are `dout`.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn load(&mut self, simd: S, first: usize, dout: MatRef<'_>, out: MatRef<'_>, log_sums: &[f32]) {
         let count = dout.rows();
         self.queries.load(simd, first, count);
@@ -247,7 +242,8 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
     }
 
     /// `dQ^T += K^T (scale dS^T)`.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn add_to_queries<const R: usize>(&mut self, simd: S, keys: Keys, dscores: &[Stored<V>]) {
         let inputs = self.queries.inputs;
         simd.call(AddColumnsTimes::<R, V> {
@@ -282,12 +278,15 @@ struct Group<'a, S: Simd, const V: usize, const G: usize> {
 }
 
 impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
+    /// Lanes of a block, and of all of them.
     const WIDTH: usize = V * LANES;
+    const ALL: usize = G * Self::WIDTH;
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn new(simd: S, inputs: AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
         let blocks = [(); G].map(|()| Block::new(simd, inputs, workspace));
-        let panels = |cols: usize| cols.div_ceil(Self::WIDTH) * GROUP;
+        let panels = |cols: usize| cols.div_ceil(Self::WIDTH) * Self::ALL;
         let mut rows = |rows: usize| row::rows_of::<V>(carve(workspace, rows * Self::WIDTH));
         Self {
             blocks,
@@ -303,7 +302,8 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
     }
 
     /// Makes this the group of queries from `first` on, whose rows of `dO` are `dout`.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn load(&mut self, simd: S, first: usize, dout: MatRef<'_>, out: MatRef<'_>, log_sums: &[f32]) {
         self.count = dout.rows();
         for (b, block) in self.blocks.iter_mut().enumerate() {
@@ -313,13 +313,38 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
         }
         if let Some(block) = self.blocks.first() {
             let q = block.queries.inputs.q.rows_from(first, self.count);
-            copy_panels(self.q_panels, GROUP, q);
-            copy_panels(self.dout_panels, GROUP, dout);
+            copy_panels(self.q_panels, Self::ALL, q);
+            copy_panels(self.dout_panels, Self::ALL, dout);
+        }
+    }
+
+    /// Adds the gradients that belong to the queries of the group, of which one at least sees the
+    /// first `seen` keys.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+    fn add_to_gradients<const R: usize>(
+        &mut self,
+        simd: S,
+        seen: usize,
+        gradients: &mut AttentionGradients<'_>,
+    ) {
+        for start in (0..seen).step_by(KEYS) {
+            self.weigh::<R>(simd, start);
+            self.add_to_keys::<R>(simd, start, gradients);
+        }
+        for block in &self.blocks {
+            simd.call(TransposeFrom::<V, true> {
+                block: block.dq,
+                rows: gradients.dq.reborrow(),
+                first: block.queries.first,
+                count: block.queries.count,
+            });
         }
     }
 
     /// `P^T` and `scale dS^T` of all blocks for the block of keys from `start` on, and `dQ^T`.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn weigh<const R: usize>(&mut self, simd: S, start: usize) {
         for (b, block) in self.blocks.iter_mut().enumerate() {
             let keys = block.queries.keys_from(start);
@@ -367,7 +392,8 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
     }
 
     /// `dV += P^T dO` and `dK += (scale dS^T) Q`.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn add_to_keys<const R: usize>(
         &mut self,
         simd: S,
@@ -384,10 +410,10 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
         ];
         for (factors, panels, out) in operands {
             let factors = factors.as_flattened().as_flattened().as_flattened();
-            let Ok(a) = MatRef::with_stride(factors, keys, self.count, GROUP) else {
+            let Ok(a) = MatRef::with_stride(factors, keys, self.count, Self::ALL) else {
                 return;
             };
-            for (p, panel) in panels.chunks(GROUP).enumerate() {
+            for (p, panel) in panels.chunks(Self::ALL).enumerate() {
                 simd.call(AddRowsTimes::<R, V> {
                     a,
                     b: panel.get(..self.count).unwrap_or(&[]),
@@ -400,7 +426,8 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
     }
 
     /// Sums the diagonals of each distance.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn add_to_bias(&self, inputs: AttentionInputs<'_>, dbias: &mut [f32]) {
         let AttentionInputs { q, k, mask, .. } = inputs;
         let Some(last) = k.rows().checked_sub(1) else {

@@ -100,7 +100,8 @@ impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
     }
 
     /// `scores = log2(e) (scale K Q^T + bias)`, `-inf` where masked, by tiles of `R` keys.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     pub(super) fn score<const R: usize>(&mut self, simd: S, keys: Keys, scores: &mut [Stored<V>]) {
         simd.call(RowsTimes::<R, V> {
             a: self.inputs.k.rows_from(keys.start, keys.count),

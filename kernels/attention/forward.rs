@@ -195,11 +195,15 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
 
     /// Turns scores into `2^(score - max)` with the new maximum. Returns the factor by which
     /// everything summed so far shrinks.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn exponentials(&mut self, simd: S, scores: &mut [Stored<V>]) -> Row<S, V> {
         let mut max = self.max;
         for stored in scores.iter() {
             max = row::max(simd, row::load(simd, stored), max);
+        }
+        if const { S::REGISTERS < 4 } {
+            return self.narrow_exponentials(simd, scores, max);
         }
         let mut sums = [row::splat::<S, V>(simd, 0.0); 4];
         for rows in scores.chunks_mut(4) {
@@ -218,8 +222,28 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
         decay
     }
 
-    /// `O^T = O^T decay + V^T P^T`.
+    /// [`Block::exponentials`] with the new maximum, where four sums would lie on the stack.
     #[inline(always)]
+    fn narrow_exponentials(
+        &mut self,
+        simd: S,
+        scores: &mut [Stored<V>],
+        max: Row<S, V>,
+    ) -> Row<S, V> {
+        for stored in scores.iter_mut() {
+            let p = row::exp2_of_difference(simd, row::load(simd, stored), max);
+            row::store(simd, p, stored);
+        }
+        let decay = row::exp2_of_difference(simd, self.max, max);
+        let sum = row::mul(simd, self.sum, decay);
+        self.sum = row::add(simd, sum, row::sum_of_every_fourth(simd, scores));
+        self.max = max;
+        decay
+    }
+
+    /// `O^T = O^T decay + V^T P^T`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn add_values<const R: usize>(
         &mut self,
         simd: S,
@@ -242,7 +266,8 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
     }
 
     /// `O^T / sum`, and the log-sums in nats.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn finish(&mut self, simd: S, log_sums: &mut [f32]) {
         let (zero, one) = (simd.splat(0.0), simd.splat(1.0));
         let mut factor = self.sum;

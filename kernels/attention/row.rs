@@ -142,6 +142,25 @@ pub(super) fn exp2_of_difference<S: Simd, const V: usize>(
     a
 }
 
+/// Sums of every fourth row, and of these four: number by number.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+pub(super) fn sum_of_every_fourth<S: Simd, const V: usize>(
+    simd: S,
+    rows: &[Stored<V>],
+) -> Row<S, V> {
+    let mut total = [[0.0; LANES]; V];
+    for (i, total) in total.as_flattened_mut().iter_mut().enumerate() {
+        let mut sums = [0.0; 4];
+        for (j, row) in rows.iter().enumerate() {
+            sums[j % 4] += row[i / LANES][i % LANES];
+        }
+        let [s0, s1, s2, s3] = sums;
+        *total = (s0 + s1) + (s2 + s3);
+    }
+    load(simd, &total)
+}
+
 /// Which lanes see a key: lanes are queries at the positions `first, first + 1, ...`.
 #[derive(Clone, Copy)]
 pub(super) struct Diagonal<S: Simd, const V: usize> {

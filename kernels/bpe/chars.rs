@@ -208,7 +208,8 @@ impl Encoder<'_, '_, '_> {
     /// Finds out and notes the tokens of a character; `None` if they are too many.
     #[cold]
     fn char_tokens(&mut self, bytes: u32, from: usize, to: usize) -> Option<[u32; MOST_TOKENS]> {
-        let window = self.merge(from, to)?;
+        let mut window = Window::new();
+        self.merge(from, to, &mut window)?;
         if window.len() > MOST_TOKENS {
             return None;
         }
@@ -220,12 +221,11 @@ impl Encoder<'_, '_, '_> {
     }
 
     /// Merges the bytes from `from` to `to`.
-    fn merge(&self, from: usize, to: usize) -> Option<Window> {
+    fn merge(&self, from: usize, to: usize, window: &mut Window) -> Option<()> {
         let bytes = self.text.get(from..to).filter(|b| b.len() <= WINDOW)?;
-        let mut window = Window::new();
         window.spell(self.index, bytes);
-        merge_all(self.index, core::slice::from_mut(&mut window));
-        Some(window)
+        merge_all(self.index, core::slice::from_mut(window));
+        Some(())
     }
 
     /// Whether a token stays apart from the last one.
@@ -235,6 +235,7 @@ impl Encoder<'_, '_, '_> {
     }
 
     /// Appends a character that does not stay apart from the last token.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn join(&mut self, char: &Char) -> Option<()> {
         let (mut from, to, tokens) = (char.from, char.to, char.tokens);
         for attempt in 0..ATTEMPTS {
@@ -252,7 +253,8 @@ impl Encoder<'_, '_, '_> {
                 }
                 continue;
             }
-            let window = self.merge(from, to)?;
+            let mut window = Window::new();
+            self.merge(from, to, &mut window)?;
             if self.holds(window.token(0)) {
                 let end = self.len + window.len();
                 window.write(self.out.get_mut(self.len..end)?);

@@ -11,7 +11,7 @@
 use super::merge::Merges;
 use super::ranks::{ID_BITS, NO_RANK, RANK_BITS, Ranks, pack, rank_of};
 use super::table::{NONE, PairSlot};
-use super::window::MOST;
+use super::window::{MOST, WINDOW};
 use super::{MergeRule, TokenizerRef};
 use crate::simd::prefetch;
 
@@ -20,6 +20,8 @@ const RANK_MASK: u64 = (1 << RANK_BITS) - 1;
 const EMPTY: u64 = 0;
 const SLOTS: usize = 4;
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+/// Slots of a file that are looked at before their pairs are added.
+const GATHERED: usize = 8 * MOST;
 /// Words for the ranks of pairs of bytes, two a word.
 const BYTE_PAIRS: usize = 256 * 256 / 2;
 
@@ -100,8 +102,11 @@ fn merged(merged: &[u32], rank: u32) -> u32 {
 }
 
 impl<'a> PairIndex<'a> {
-    /// Pieces that [`TokenizerRef::encode_short_pieces_with`] takes at once.
+    /// Pieces that [`TokenizerRef::encode_short_pieces_with`] takes at once: 8, or 1 on 32-bit machines
+    /// without vectors.
     pub const AT_ONCE: usize = MOST;
+    /// Bytes of a short piece: 64, or 32 on 32-bit machines without vectors, whose stack is small.
+    pub const SHORT: usize = WINDOW;
 
     /// Words of the buffer for a tokenizer.
     pub const fn words(tokenizer: &TokenizerRef<'_>) -> usize {
@@ -207,7 +212,7 @@ impl<'t, 'w> Builder<'t, 'w> {
         if !fits || tables.bytes.contains(&NONE) {
             return false;
         }
-        for slots in tables.pairs.chunks(64) {
+        for slots in tables.pairs.chunks(GATHERED) {
             if !self.add_used(slots) {
                 return false;
             }
@@ -216,13 +221,13 @@ impl<'t, 'w> Builder<'t, 'w> {
         self.tokenizer.rule() == MergeRule::PairRank || self.every_token_merges()
     }
 
-    /// Adds the pairs in at most 64 slots. First the used slots are gathered: which they are no
+    /// Adds the pairs in at most [`GATHERED`] slots. First the used slots are gathered: which they are no
     /// branch could foresee.
     fn add_used(&mut self, slots: &[PairSlot]) -> bool {
-        let mut used = [[0; 4]; 64];
+        let mut used = [[0; 4]; GATHERED];
         let mut len = 0;
         for slot in slots {
-            used[len % 64] = *slot;
+            used[len % GATHERED] = *slot;
             len += usize::from(slot[0] != NONE);
         }
         let used = used.get(..len).unwrap_or(&[]);

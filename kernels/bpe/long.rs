@@ -24,7 +24,7 @@
 
 use super::TokenizerRef;
 use super::index::PairIndex;
-use super::merge::{merge_long, workspace_len as heap_workspace_len};
+use super::merge::{heap_workspace_len, merge_long};
 use super::ranks::Ranks;
 use super::table::NONE;
 use super::window::{MOST, WINDOW, Window, merge_all};
@@ -33,7 +33,7 @@ use crate::simd::{Backend, Kernel, Simd};
 use core::ops::Range;
 
 /// From one of several windows to the next.
-const STRIDE: usize = 48;
+const STRIDE: usize = WINDOW - 16;
 /// A window grows by this, and shrinks by it where tokens are short.
 const STEP: usize = 4;
 
@@ -49,7 +49,7 @@ impl<'t> Piece<'t> {
         self.bytes.len() + usize::from(self.end.is_some())
     }
 
-    /// At most 64 bytes from `from` on, in the buffer if the mark is one of them.
+    /// At most [`WINDOW`] bytes from `from` on, in the buffer if the mark is one of them.
     fn window<'b>(&self, from: usize, buffer: &'b mut [u8; WINDOW]) -> &'b [u8]
     where
         't: 'b,
@@ -93,19 +93,31 @@ pub(super) fn encode<R: Ranks>(
     most: usize,
 ) -> Result<Option<usize>, BufferTooSmall> {
     if piece.len() <= WINDOW {
-        let mut window = [Window::new()];
-        window[0].spell(index, piece.window(0, &mut [0; WINDOW]));
-        merge_all(index, &mut window);
-        window[0].write(take(out, window[0].len())?);
-        return Ok(Some(window[0].len()));
+        return encode_in_one_window(index, piece, out).map(Some);
     }
-    let windows = [const { Window::new() }; MOST];
+    let mut windows = [const { Window::new() }; MOST];
+    let windows = &mut windows;
     #[rustfmt::skip]
     let encoder = Long { tokenizer, index, piece, out, workspace, windows, most, width: WINDOW, from: 0, len: 0, expected: NONE };
     encoder.encode()
 }
 
-/// Encodes pieces of at most 64 bytes, several at once; `emit` gets the place of each and its ids.
+/// Encodes a piece of at most [`WINDOW`] bytes.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+fn encode_in_one_window<R: Ranks>(
+    index: &R,
+    piece: Piece<'_>,
+    out: &mut [u32],
+) -> Result<usize, BufferTooSmall> {
+    let mut window = [Window::new()];
+    window[0].spell(index, piece.window(0, &mut [0; WINDOW]));
+    merge_all(index, &mut window);
+    window[0].write(take(out, window[0].len())?);
+    Ok(window[0].len())
+}
+
+/// Encodes pieces of at most [`WINDOW`] bytes, several at once; `emit` gets the place of each and its ids.
 #[inline]
 pub(super) fn encode_short<'t>(
     index: &PairIndex<'_>,
@@ -169,7 +181,7 @@ struct Long<'t, 'o, R> {
     piece: Piece<'t>,
     out: &'o mut [u32],
     workspace: &'o mut [u32],
-    windows: [Window; MOST],
+    windows: &'o mut [Window; MOST],
     /// Windows that may still be merged.
     most: usize,
     width: usize,
@@ -269,7 +281,7 @@ impl<R: Ranks> Long<'_, '_, R> {
     /// The window that was merged last, now the first of them.
     fn merged_last(&mut self, from: usize, at: usize) -> Merged {
         self.windows.swap(0, at % MOST);
-        let [window, ..] = &self.windows;
+        let [window, ..] = &*self.windows;
         Merged {
             from,
             width: WINDOW,
@@ -286,7 +298,7 @@ impl<R: Ranks> Long<'_, '_, R> {
         }
         self.most = self.most.saturating_sub(width.div_ceil(WINDOW));
         let (len, last_but_one) = if width <= WINDOW {
-            let [window, ..] = &mut self.windows;
+            let [window, ..] = &mut *self.windows;
             window.spell(self.index, self.piece.window(self.from, &mut [0; WINDOW]));
             merge_all(self.index, core::slice::from_mut(window));
             (window.len(), window.last_but_one())

@@ -47,7 +47,16 @@ impl Merges for Pairs<'_> {
 
 /// Words of scratch that [`merge`] uses for `len` tokens, the tokens themselves included.
 pub(super) const fn workspace_len(len: usize) -> usize {
-    len.saturating_mul(if len <= SHORT { 3 } else { 9 })
+    if len <= SHORT {
+        len.saturating_mul(3)
+    } else {
+        heap_workspace_len(len)
+    }
+}
+
+/// Words of scratch that [`merge_long`] uses for `len` tokens, the tokens themselves included.
+pub(super) const fn heap_workspace_len(len: usize) -> usize {
+    len.saturating_mul(9)
 }
 
 /// Merges the first `len` words of the workspace, tokens, and returns how many are left there.

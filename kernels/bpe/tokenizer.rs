@@ -184,7 +184,8 @@ impl<'a> TokenizerRef<'a> {
     /// Encodes one piece with the pairs of an index that was built for this tokenizer: the same
     /// ids, several times as fast.
     ///
-    /// Pieces of up to 64 bytes need no workspace, longer ones some thousand words mostly.
+    /// Pieces of up to [`PairIndex::SHORT`] bytes need no workspace, longer ones some thousand
+    /// words mostly.
     ///
     /// # Errors
     /// [`BufferTooSmall`] when `out` has fewer words than the piece has bytes, one for the mark of
@@ -203,8 +204,8 @@ impl<'a> TokenizerRef<'a> {
     }
 
     /// Encodes a piece that repeats itself, one million equal letters say, without an index;
-    /// `None` if more than about `windows` stretches of 64 bytes have to be merged: for such a
-    /// piece an index pays.
+    /// `None` if more than about `windows` stretches of [`PairIndex::SHORT`] bytes have to be
+    /// merged: for such a piece an index pays.
     ///
     /// # Errors
     /// Those of [`TokenizerRef::encode_piece_with`].
@@ -242,8 +243,8 @@ impl<'a> TokenizerRef<'a> {
         }
     }
 
-    /// Encodes up to [`PairIndex::AT_ONCE`] pieces of less than 64 bytes each, which takes less
-    /// time than one after the other. `emit` gets the place of each among them, in order, and its
+    /// Encodes up to [`PairIndex::AT_ONCE`] pieces of less than [`PairIndex::SHORT`] bytes each,
+    /// which takes less time than one after the other. `emit` gets the place of each among them, in order, and its
     /// ids.
     ///
     /// The ids are those of [`TokenizerRef::encode_piece_with`]; of more pieces, and of longer

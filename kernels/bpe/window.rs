@@ -1,4 +1,4 @@
-//! Merges up to 64 bytes in two arrays and a bit set.
+//! Merges up to 64 bytes (32 on machines with a small stack) in two arrays and a bit set.
 //!
 //! A bit says of each place whether a token starts there. The pair of lowest rank is the minimum
 //! of an array in which each rank has its place in its lowest bits, so that the minimum also says
@@ -7,12 +7,15 @@
 //! later: meanwhile the memory brings them, and other windows are merged.
 
 use super::ranks::{NO_RANK, POSITION_BITS, Ranks};
+use crate::simd::{Portable, Simd};
 use core::ops::Range;
 
+/// Whether the machine is a small one: windows lie on its stack, and it has no memory to wait for.
+const IS_SMALL: bool = Portable::REGISTERS < 4;
 /// Bytes of a window.
-pub(super) const WINDOW: usize = 1 << POSITION_BITS;
+pub(super) const WINDOW: usize = if IS_SMALL { 32 } else { 1 << POSITION_BITS };
 /// Windows that are merged at once.
-pub(super) const MOST: usize = 8;
+pub(super) const MOST: usize = if IS_SMALL { 1 } else { 8 };
 /// Ranks are compared in groups of this many.
 const GROUP: usize = 8;
 
@@ -85,7 +88,7 @@ impl Window {
         packed
     }
 
-    /// Takes each of at most 64 bytes for a token.
+    /// Takes each of at most [`WINDOW`] bytes for a token.
     #[inline]
     pub(super) fn spell(&mut self, index: &impl Ranks, bytes: &[u8]) {
         self.groups = bytes.len().div_ceil(GROUP);
@@ -108,7 +111,7 @@ impl Window {
         }
         self.starts = match bytes.len() {
             0 => 0,
-            len => u64::MAX >> (WINDOW - len.min(WINDOW)),
+            len => u64::MAX >> (u64::BITS as usize - len.min(WINDOW)),
         };
     }
 
@@ -127,8 +130,8 @@ impl Window {
         min(min(a, c), min(b, d)).to_bits()
     }
 
-    /// Merges the pair of that rank and place. A place is below 64: so are all that are computed
-    /// from bits, and the remainders are for the compiler.
+    /// Merges the pair of that rank and place. A place is below [`WINDOW`]: so are all that are
+    /// computed from bits, and the remainders are for the compiler.
     #[inline]
     fn merge_at(&mut self, index: &impl Ranks, packed: u32) {
         let at = packed as usize % WINDOW;
@@ -154,8 +157,8 @@ impl Window {
         let behind = self.starts & (u64::MAX << at << 1);
         let left = if before == 0 { own } else { before };
         let right = if behind == 0 { own } else { behind };
-        let last = WINDOW - 1 - left.leading_zeros() as usize;
-        [last % WINDOW, right.trailing_zeros() as usize % WINDOW]
+        let last = u64::BITS - 1 - left.leading_zeros();
+        [last, right.trailing_zeros()].map(|place| place as usize % WINDOW)
     }
 
     /// Looks up the pairs of the token that was merged last: both in any case, since no processor

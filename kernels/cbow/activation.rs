@@ -65,7 +65,8 @@ impl Kernel for Activate<'_> {
 const CHUNKS: usize = 32;
 
 /// [`activate`] over the common prefix, for use inside other kernels.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 pub(super) fn activate_with<S: Simd>(
     simd: S,
     scores: &mut [f32],
@@ -108,7 +109,8 @@ pub(super) fn activate_with<S: Simd>(
 }
 
 /// Steps in place of sixteen scores; adds to what the losses are made of.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn activate_lanes<S: Simd>(
     simd: S,
     scores: &mut [f32; LANES],

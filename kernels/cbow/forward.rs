@@ -1,6 +1,6 @@
 //! `x` of each window, and its scores: one slice of a batch.
 
-use super::rows::{AHEAD, BatchLoop, Row, dot, prefetch, rows};
+use super::rows::{AHEAD, BatchLoop, Row, dot, narrow_dot, narrow_scores, prefetch, rows};
 use super::{BatchRef, Projection, Slice};
 use crate::simd::{LANES, Simd};
 
@@ -36,6 +36,15 @@ impl BatchLoop for Forward<'_> {
                 next_context.last_chunk::<1>().map_or(&[], |last| last),
             );
             prefetch::<S, G>(simd, thetas, next_nodes);
+            let (own, rest) = scores.split_at_mut_checked(nodes.len()).unwrap_or_default();
+            scores = rest;
+            let (of_sum, _) = self.projection.factors(context.len());
+            if const { S::REGISTERS < 4 } {
+                narrow_mean(vectors, context, of_sum, x_row);
+                *square = narrow_dot(simd, x_row, x_row);
+                narrow_scores(simd, x_row, thetas, nodes, own);
+                continue;
+            }
             let mut x = [simd.splat(0.0); G];
             for token in context {
                 if let Some(row) = vectors.get(*token as usize) {
@@ -44,17 +53,30 @@ impl BatchLoop for Forward<'_> {
                     }
                 }
             }
-            let (of_sum, _) = self.projection.factors(context.len());
             for (x, out) in x.iter_mut().zip(&mut *x_row) {
                 *x = simd.mul(*x, simd.splat(of_sum));
                 simd.store(*x, out);
             }
             *square = dot(simd, x_row, &x);
-            let (own, rest) = scores.split_at_mut_checked(nodes.len()).unwrap_or_default();
-            scores = rest;
             scores_of(simd, &x, thetas, nodes, own);
         }
     }
+}
+
+/// The sum of the rows of a context, times a factor, where registers do not hold one.
+#[inline(always)]
+fn narrow_mean<const G: usize>(vectors: &[Row<G>], context: &[u32], factor: f32, out: &mut Row<G>) {
+    let out = out.as_flattened_mut();
+    out.fill(0.0);
+    for row in context
+        .iter()
+        .filter_map(|token| vectors.get(*token as usize))
+    {
+        for (x, row) in out.iter_mut().zip(row.as_flattened()) {
+            *x += row;
+        }
+    }
+    out.iter_mut().for_each(|x| *x *= factor);
 }
 
 /// Scores of the nodes of a window, four at a time, which share the sums over lanes; the last four

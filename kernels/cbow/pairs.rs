@@ -5,7 +5,9 @@
 //! theta gets its steps of all words while it is in registers, and each word those of all nodes. All
 //! of a window see the thetas as they were before it.
 
-use super::rows::{AHEAD, BatchLoop, Row, dot, loaded, prefetch, rows, rows_mut};
+use super::rows::{
+    AHEAD, BatchLoop, Row, dot, loaded, narrow_dot, narrow_scores, prefetch, rows, rows_mut,
+};
 use super::{BatchRef, Slice, SliceMut};
 use crate::simd::Simd;
 
@@ -58,7 +60,11 @@ impl BatchLoop for PairsForward<'_> {
             }
             for (word, square) in context.iter().zip(&mut squares) {
                 if let Some(x) = vectors.get(*word as usize) {
-                    *square = dot(simd, x, &loaded(simd, x));
+                    *square = if const { S::REGISTERS < 4 } {
+                        narrow_dot(simd, x, x)
+                    } else {
+                        dot(simd, x, &loaded(simd, x))
+                    };
                 }
             }
         }
@@ -75,6 +81,10 @@ fn two_words<S: Simd, const G: usize>(
     scores: &mut [f32],
 ) {
     let (of_first, of_second) = scores.split_at_mut_checked(nodes.len()).unwrap_or_default();
+    if const { S::REGISTERS < 4 } {
+        one_word(simd, first, thetas, nodes, of_first);
+        return one_word(simd, second, thetas, nodes, of_second);
+    }
     let (two_nodes, last) = nodes.as_chunks::<2>();
     let (first_scores, first_last) = of_first.as_chunks_mut::<2>();
     let (second_scores, second_last) = of_second.as_chunks_mut::<2>();
@@ -108,6 +118,9 @@ fn one_word<S: Simd, const G: usize>(
     nodes: &[u32],
     scores: &mut [f32],
 ) {
+    if const { S::REGISTERS < 4 } {
+        return narrow_scores(simd, x, thetas, nodes, scores);
+    }
     let x = loaded(simd, x);
     for (node, score) in nodes.iter().zip(scores) {
         if let Some(theta) = thetas.get(*node as usize) {
@@ -167,7 +180,8 @@ impl BatchLoop for PairsUpdate<'_> {
 }
 
 /// `e`: the steps of all nodes for a word.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn gradient<S: Simd, const G: usize>(
     simd: S,
     thetas: &[Row<G>],
@@ -190,7 +204,8 @@ fn gradient<S: Simd, const G: usize>(
 }
 
 /// Steps of a theta for all words of a window.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn step_of_node<'s, S: Simd, const G: usize>(
     simd: S,
     vectors: &[Row<G>],

@@ -60,6 +60,34 @@ pub(super) fn dot<S: Simd, const G: usize>(simd: S, row: &Row<G>, x: &[S::V; G])
     simd.reduce_sum(sum)
 }
 
+/// [`dot`] of two rows in memory, for machines whose registers do not hold one.
+#[inline(never)]
+pub(super) fn narrow_dot<S: Simd, const G: usize>(simd: S, a: &Row<G>, b: &Row<G>) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    simd.reduce_sum(simd.load(&sums))
+}
+
+/// Scores of nodes, with [`narrow_dot`].
+#[inline(always)]
+pub(super) fn narrow_scores<S: Simd, const G: usize>(
+    simd: S,
+    x: &Row<G>,
+    thetas: &[Row<G>],
+    nodes: &[u32],
+    scores: &mut [f32],
+) {
+    for (node, score) in nodes.iter().zip(scores) {
+        if let Some(theta) = thetas.get(*node as usize) {
+            *score = narrow_dot(simd, theta, x);
+        }
+    }
+}
+
 /// Reads a row.
 #[inline(always)]
 pub(super) fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G] {

@@ -32,7 +32,7 @@ pub struct StepOptions {
 
 /// Elements of workspace that [`step`] needs for vectors of `dim` elements.
 pub const fn step_workspace_len(dim: usize) -> usize {
-    dim.saturating_mul(2)
+    dim.saturating_add(MAX_CODE_LEN).saturating_mul(2)
 }
 
 /// One step of stochastic gradient descent on `-log p(target | context)`; returns that loss, in
@@ -51,7 +51,7 @@ pub const fn step_workspace_len(dim: usize) -> usize {
 ///
 /// # Example
 /// ```
-/// use barelm_kernels::cbow::{CbowMut, Projection, StepOptions, step};
+/// use barelm_kernels::cbow::{CbowMut, Projection, StepOptions, step, step_workspace_len};
 /// use barelm_kernels::huffman::{build, build_workspace_len};
 /// use barelm_kernels::{mat::MatMut, sigmoid::SigmoidMethod};
 /// let (mut offsets, mut nodes, mut codes) = ([0; 3], [0; 2], [0; 2]);
@@ -70,7 +70,7 @@ pub const fn step_workspace_len(dim: usize) -> usize {
 ///         thetas: MatMut::new(&mut thetas, 1, 2)?,
 ///         tree,
 ///     };
-///     *loss = step(&mut model, &[0], 1, options, &mut [0.0; 4])?;
+///     *loss = step(&mut model, &[0], 1, options, &mut [0.0; step_workspace_len(2)])?;
 /// }
 /// assert!(losses[1] < losses[0]);
 /// # Ok::<(), barelm_kernels::error::KernelError>(())
@@ -90,8 +90,10 @@ pub fn step(
     if !fits || tokens.any(|token| *token as usize >= vocab_size) {
         return Err(ShapeError.into());
     }
-    let workspace = take(workspace, step_workspace_len(dim))?;
-    let (x, gradient) = workspace.split_at_mut_checked(dim).unwrap_or_default();
+    let mut workspace = take(workspace, step_workspace_len(dim))?;
+    let mut cut = |len| workspace.split_off_mut(..len).unwrap_or_default();
+    let (x, gradient) = (cut(dim), cut(dim));
+    let (scores, signs) = (cut(MAX_CODE_LEN), cut(MAX_CODE_LEN));
     Ok(dispatch(Step {
         vectors: model.vectors.reborrow(),
         thetas: model.thetas.reborrow(),
@@ -100,6 +102,8 @@ pub fn step(
         options,
         x,
         gradient,
+        scores,
+        signs,
     }))
 }
 
@@ -111,6 +115,9 @@ pub(super) struct Step<'a> {
     pub(super) options: StepOptions,
     pub(super) x: &'a mut [f32],
     pub(super) gradient: &'a mut [f32],
+    /// [`MAX_CODE_LEN`] of each.
+    pub(super) scores: &'a mut [f32],
+    pub(super) signs: &'a mut [f32],
 }
 
 impl Kernel for Step<'_> {
@@ -125,6 +132,8 @@ impl Kernel for Step<'_> {
             options,
             x,
             gradient,
+            scores,
+            signs,
         } = self;
         let (of_sum, share) = options.projection.factors(context.len());
         x.fill(0.0);
@@ -132,14 +141,14 @@ impl Kernel for Step<'_> {
             axpy_with(simd, of_sum, vectors.as_ref().row(*token as usize), x);
         }
 
-        let (mut scores, mut signs) = ([0.0; MAX_CODE_LEN], [0.0; MAX_CODE_LEN]);
-        for (i, ((score, sign), node)) in scores.iter_mut().zip(&mut signs).zip(path).enumerate() {
+        let lanes = scores.iter_mut().zip(&mut *signs);
+        for (i, ((score, sign), node)) in lanes.zip(path).enumerate() {
             *score = dot_with(simd, thetas.as_ref().row(*node as usize), x);
             *sign = if code >> i & 1 == 1 { 1.0 } else { -1.0 };
         }
         let scores = scores.get_mut(..path.len()).unwrap_or_default();
         let rate = options.learning_rate;
-        let loss = activate_with(simd, scores, &signs, rate, options.sigmoid);
+        let loss = activate_with(simd, scores, signs, rate, options.sigmoid);
 
         gradient.fill(0.0);
         for (g, node) in scores.iter().zip(path) {

@@ -4,7 +4,7 @@ mod batch;
 
 use super::step::Step;
 use super::*;
-use crate::huffman::{HuffmanRef, build, build_workspace_len, nodes_len};
+use crate::huffman::{HuffmanRef, MAX_CODE_LEN, build, build_workspace_len, nodes_len};
 use crate::mat::{MatMut, MatRef};
 use crate::sigmoid::SigmoidMethod;
 use crate::simd::Backend;
@@ -76,6 +76,8 @@ impl Model {
             options,
             x: &mut vec![f32::NAN; self.dim],
             gradient: &mut vec![f32::NAN; self.dim],
+            scores: &mut [f32::NAN; MAX_CODE_LEN],
+            signs: &mut [f32::NAN; MAX_CODE_LEN],
         })
     }
 

@@ -38,7 +38,11 @@ impl BatchLoop for Update<'_> {
                 steps: own,
                 share,
             };
-            if G == 4 && S::REGISTERS < 4 * G {
+            if const { S::REGISTERS < 4 } {
+                for at in 0..G {
+                    window.update::<S, 1>(simd, at, vectors, thetas);
+                }
+            } else if G == 4 && S::REGISTERS < 4 * G {
                 window.update::<S, 2>(simd, 0, vectors, thetas);
                 window.update::<S, 2>(simd, 1, vectors, thetas);
             } else {
@@ -59,7 +63,8 @@ struct Window<'a, const G: usize> {
 
 impl<const G: usize> Window<'_, G> {
     /// Updates the `at`th `T` groups of its rows: as many as registers hold `x` and `e` of.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn update<S: Simd, const T: usize>(
         &self,
         simd: S,

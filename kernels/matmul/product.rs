@@ -139,13 +139,14 @@ impl<'a> Product<'a> {
         match edge.columns.len().div_ceil(LANES) {
             0 => {}
             1 => self.stripe::<S, R, R2, R3, 1>(simd, &edge, packed),
-            2 => self.stripe::<S, R, R2, R3, 2>(simd, &edge, packed),
+            2 if const { C > 2 } => self.stripe::<S, R, R2, R3, 2>(simd, &edge, packed),
             _ => self.stripe::<S, R, R2, R3, C>(simd, &edge, packed),
         }
     }
 
     /// Every panel of `b` in the block, packed from element `at` on, with every tile of rows.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn stripe<S: Simd, const R: usize, const R2: usize, const R3: usize, const C: usize>(
         &mut self,
         simd: S,
@@ -225,7 +226,8 @@ struct Target<'t, 'd> {
 
 impl Target<'_, '_> {
     /// A tile of `T` rows, those of the `i`th panel, which has `R`.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn tile<S: Simd, const R: usize, const T: usize, const C: usize>(
         self,
         simd: S,
@@ -274,9 +276,9 @@ impl Kernel for Product<'_> {
     fn run<S: Simd>(self, simd: S) {
         if const { S::REGISTERS >= 8 } && self.is_small() {
             simd.call(self.into_small());
-        } else if S::REGISTERS >= 32 {
+        } else if const { S::REGISTERS >= 32 } {
             self.in_tiles::<S, 8, 4, 2, 3>(simd);
-        } else if S::REGISTERS >= 8 {
+        } else if const { S::REGISTERS >= 8 } {
             self.in_tiles::<S, 6, 4, 2, 1>(simd);
         } else {
             self.in_tiles::<S, 2, 1, 1, 1>(simd);

@@ -127,13 +127,35 @@ impl<'a> ModelRef<'a> {
     /// assert!(ModelRef::new_checked(b"not a model", &mut []).is_err());
     /// ```
     pub fn new_checked(bytes: &'a [u8], workspace: &mut [u32]) -> Result<Self, ModelError> {
+        Self::check(bytes, workspace)?;
+        Ok(Self::reopen(bytes)?)
+    }
+
+    /// In a function of its own, whose frame is gone when the model is handed out.
+    #[inline(never)]
+    fn check(bytes: &'a [u8], workspace: &mut [u32]) -> Result<(), ModelError> {
         let file = Container::new(bytes, &KIND)?;
         file.verify()?;
-        TokenizerRef::new_checked(&file)?;
-        let model = Self::new(&file)?;
-        model.check_numbers(&file)?;
-        model.check_tree(&file, workspace)?;
-        Ok(model)
+        check_tokenizer(&file)?;
+        check_numbers(&file)?;
+        match Self::tree(&file)? {
+            Some(tree) => check_tree(&file, tree, workspace),
+            None => Ok(()),
+        }
+    }
+
+    /// The tree of a model, if it has one.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn tree(file: &Container<'a>) -> Result<Option<HuffmanRef<'a>>, FormatError> {
+        let model = Self::new(file);
+        let network = match &model.as_ref().map_err(|e| *e)?.parameters {
+            Parameters::F32(network) => network,
+            Parameters::Int8(_) => return Ok(None),
+        };
+        Ok(match network.output() {
+            OutputRef::Tree { tree, .. } => Some(tree),
+            OutputRef::Table(_) => None,
+        })
     }
 
     /// A file that [`ModelRef::new_checked`] passed before: structure and shapes alone are looked
@@ -161,58 +183,15 @@ impl<'a> ModelRef<'a> {
 
     fn new(file: &Container<'a>) -> Result<Self, FormatError> {
         let config = read_config(file)?;
-        let tokenizer = TokenizerRef::from_tables(Tables::from_sections(file)?);
-        if tokenizer.vocab_size() != config.vocab_size {
-            return Err(content(file, &sections::CONFIG));
-        }
+        let tokenizer = read_tokenizer(file, &config)?;
         let settings = core::str::from_utf8(file.section(&sections::SETTINGS)?);
         Ok(Self {
             config,
             settings: settings.map_err(|_| content(file, &sections::SETTINGS))?,
             tokenizer,
-            parameters: match config.architecture {
-                Architecture::Seed => read_seed(file, &config)?.into(),
-                Architecture::Llama => read_llama(file, &config)?,
-            },
+            parameters: read_parameters(file, &config)?,
             vectors: read_vectors(file, &config)?,
         })
-    }
-
-    fn check_numbers(&self, file: &Container<'_>) -> Result<(), FormatError> {
-        let tables = [
-            sections::OUTPUT,
-            sections::BIAS,
-            sections::THETAS,
-            sections::LLAMA_WEIGHTS,
-            sections::LLAMA_NORMS,
-            sections::LLAMA_SCALES,
-            sections::VECTORS,
-        ];
-        for name in sections::TABLES.iter().chain(&tables) {
-            let numbers = if file.has(name) {
-                file.section::<f32>(name)?
-            } else {
-                &[]
-            };
-            if !numbers.iter().all(|x| x.is_finite()) {
-                return Err(content(file, name));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_tree(&self, file: &Container<'_>, workspace: &mut [u32]) -> Result<(), ModelError> {
-        let Parameters::F32(network) = self.parameters else {
-            return Ok(());
-        };
-        let OutputRef::Tree { tree, .. } = network.output() else {
-            return Ok(());
-        };
-        match HuffmanRef::new_checked(tree.offsets(), tree.nodes(), tree.codes(), workspace) {
-            Ok(_) => Ok(()),
-            Err(HuffmanError::Buffer(e)) => Err(ModelError::Buffer(e)),
-            Err(_) => Err(content(file, &sections::TREE[1]).into()),
-        }
     }
 
     /// Shape and origin.
@@ -269,9 +248,62 @@ fn content(file: &Container<'_>, name: &[u8; 8]) -> FormatError {
     FormatError::at(FormatProblem::Content, file.offset_of(name))
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn check_tokenizer(file: &Container<'_>) -> Result<(), FormatError> {
+    TokenizerRef::new_checked(file).map(|_| ())
+}
+
+fn check_numbers(file: &Container<'_>) -> Result<(), FormatError> {
+    let tables = [
+        sections::OUTPUT,
+        sections::BIAS,
+        sections::THETAS,
+        sections::LLAMA_WEIGHTS,
+        sections::LLAMA_NORMS,
+        sections::LLAMA_SCALES,
+        sections::VECTORS,
+    ];
+    for name in sections::TABLES.iter().chain(&tables) {
+        let numbers = if file.has(name) {
+            file.section::<f32>(name)?
+        } else {
+            &[]
+        };
+        if !numbers.iter().all(|x| x.is_finite()) {
+            return Err(content(file, name));
+        }
+    }
+    Ok(())
+}
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn check_tree(
+    file: &Container<'_>,
+    tree: HuffmanRef<'_>,
+    workspace: &mut [u32],
+) -> Result<(), ModelError> {
+    match HuffmanRef::new_checked(tree.offsets(), tree.nodes(), tree.codes(), workspace) {
+        Ok(_) => Ok(()),
+        Err(HuffmanError::Buffer(e)) => Err(ModelError::Buffer(e)),
+        Err(_) => Err(content(file, &sections::TREE[1]).into()),
+    }
+}
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn read_config(file: &Container<'_>) -> Result<ModelConfig, FormatError> {
     let words = file.section(&sections::CONFIG)?;
     ModelConfig::from_words(words).ok_or(content(file, &sections::CONFIG))
+}
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn read_tokenizer<'a>(
+    file: &Container<'a>,
+    config: &ModelConfig,
+) -> Result<TokenizerRef<'a>, FormatError> {
+    let tokenizer = TokenizerRef::from_tables(Tables::from_sections(file)?);
+    let fits = tokenizer.vocab_size() == config.vocab_size;
+    let wrong = || content(file, &sections::CONFIG);
+    fits.then_some(tokenizer).ok_or_else(wrong)
 }
 
 /// A section as a matrix.
@@ -284,6 +316,18 @@ fn matrix<'a>(
     MatRef::new(file.section(name)?, rows, cols).map_err(|_| content(file, name))
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+fn read_parameters<'a>(
+    file: &Container<'a>,
+    config: &ModelConfig,
+) -> Result<Parameters<'a>, FormatError> {
+    match config.architecture {
+        Architecture::Seed => read_seed(file, config).map(Parameters::from),
+        Architecture::Llama => read_llama(file, config),
+    }
+}
+
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn read_seed<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<SeedRef<'a>, FormatError> {
     let ModelConfig {
         vocab_size,
@@ -311,6 +355,7 @@ fn read_seed<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<SeedRef<'
         .map_err(|_| content(file, &sections::CONFIG))
 }
 
+#[cfg_attr(target_pointer_width = "32", inline(never))]
 fn read_llama<'a>(
     file: &Container<'a>,
     config: &ModelConfig,

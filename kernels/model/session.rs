@@ -62,7 +62,15 @@ impl<'a> Session<'a> {
         cache: CacheType,
         workspace: &'a mut [f32],
     ) -> Result<Self, BufferTooSmall> {
-        let model = model.into();
+        Self::of(model.into(), cache, workspace)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn of(
+        model: Parameters<'a>,
+        cache: CacheType,
+        workspace: &'a mut [f32],
+    ) -> Result<Self, BufferTooSmall> {
         let vocab_size = model.vocab_size();
         let llama = |stored, workspace| llama::Cache::new(stored, cache, workspace);
         let cache = match model {

@@ -231,6 +231,10 @@ fn finite_max_with<S: Simd>(simd: S, x: &[f32]) -> f32 {
 /// `sum_i e^(x[i] - shift)`.
 #[inline(always)]
 fn sum_exp_of_difference<S: Simd>(simd: S, x: &[f32], shift: f32) -> f32 {
+    if const { S::REGISTERS < 4 } {
+        let exponentials = x.iter().map(|x| exp_of_one(*x - shift));
+        return narrow_sum(simd, x.len(), exponentials);
+    }
     let shift = simd.splat(shift);
     let mut sums = [simd.splat(0.0); 4];
     let (chunks, tail) = x.as_chunks::<LANES>();
@@ -251,7 +255,12 @@ fn sum_exp_of_difference<S: Simd>(simd: S, x: &[f32], shift: f32) -> f32 {
 #[inline(always)]
 fn exp_of_difference_with<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
     if const { S::REGISTERS < 4 } {
-        return narrow_exp_of_difference(simd, x, shift);
+        let len = x.len();
+        let exponentials = x.iter_mut().map(|x| {
+            *x = exp_of_one(*x - shift);
+            *x
+        });
+        return narrow_sum(simd, len, exponentials);
     }
     let shift = simd.splat(shift);
     let mut sums = [simd.splat(0.0); 4];
@@ -274,21 +283,24 @@ fn exp_of_difference_with<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
     fold(simd, sums, last)
 }
 
-/// [`exp_of_difference_with`] where registers hold two vectors: number by number, the same sums.
+/// The sum of exponentials where registers hold two vectors: number by number, the same sums.
 #[inline(always)]
-fn narrow_exp_of_difference<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
+fn narrow_sum<S: Simd>(simd: S, len: usize, exponentials: impl Iterator<Item = f32>) -> f32 {
     let (mut sums, mut last) = ([[0.0; LANES]; 4], [0.0; LANES]);
-    let full = x.len() / LANES * LANES;
-    for (i, x) in x.iter_mut().enumerate() {
-        *x = exp_of_one(*x - shift);
+    let full = len / LANES * LANES;
+    for (i, x) in exponentials.enumerate() {
         let lanes = if i < full {
             &mut sums[i / LANES % 4]
         } else {
             &mut last
         };
-        lanes[i % LANES] += *x;
+        lanes[i % LANES] += x;
     }
-    fold(simd, sums.map(|sums| simd.load(&sums)), simd.load(&last))
+    let [s0, s1, s2, s3] = &sums;
+    for (i, last) in last.iter_mut().enumerate() {
+        *last += (s0[i] + s1[i]) + (s2[i] + s3[i]);
+    }
+    simd.reduce_sum(simd.load(&last))
 }
 
 #[inline(always)]

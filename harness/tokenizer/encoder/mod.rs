@@ -29,7 +29,7 @@ const INDEX_FROM: usize = 1 << 14;
 /// Windows of a longer piece that are merged without an index, to see whether it repeats itself.
 const FEW_WINDOWS: usize = 64;
 /// Pieces of fewer bytes can be encoded several at once.
-const SHORT: usize = 64;
+const SHORT: usize = PairIndex::SHORT;
 
 /// Encodes texts one after the other; each thread has its own.
 ///

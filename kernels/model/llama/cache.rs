@@ -188,6 +188,7 @@ impl<'a> Cache<'a> {
 
 impl Step<'_> {
     /// `Wqkv rms_norm(x)`, queries and keys turned by the position.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn project(&mut self, model: &Stored<'_>, l: usize) -> Result<(), KernelError> {
         let config = model.config();
         let weight = model.norm(Tensor::AttentionNorm(l));
@@ -255,6 +256,7 @@ impl Step<'_> {
     }
 
     /// `silu(Wgate n) * Wup n` with `n = rms_norm(x)`.
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
     fn feed_forward(&mut self, model: &Stored<'_>, l: usize) -> Result<(), KernelError> {
         let weight = model.norm(Tensor::HiddenNorm(l));
         normalise(self.normed, self.stream, weight, model.config().epsilon)?;
