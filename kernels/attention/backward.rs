@@ -167,7 +167,7 @@ fn backward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
     } = backward;
     let (n, m) = (inputs.q.rows(), inputs.k.rows());
     let mut workspace = align(workspace);
-    let mut group = Group::<S, V, G>::new(simd, inputs, &mut workspace);
+    let mut group = Group::<S, V, G>::new(simd, &inputs, &mut workspace);
     group.diagonals = match gradients.dbias {
         Some(_) => carve(&mut workspace, n + m + KEYS + 2 * MAX_WIDTH),
         None => &mut [],
@@ -181,7 +181,7 @@ fn backward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
         group.add_to_gradients::<R>(simd, seen, &mut gradients);
     }
     if let Some(dbias) = gradients.dbias {
-        group.add_to_bias(inputs, dbias);
+        group.add_to_bias(dbias);
     }
 }
 
@@ -284,8 +284,8 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
 
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-    fn new(simd: S, inputs: AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
-        let blocks = [(); G].map(|()| Block::new(simd, inputs, workspace));
+    fn new(simd: S, inputs: &AttentionInputs<'a>, workspace: &mut &'a mut [f32]) -> Self {
+        let blocks = [(); G].map(|()| Block::new(simd, *inputs, workspace));
         let panels = |cols: usize| cols.div_ceil(Self::WIDTH) * Self::ALL;
         let mut rows = |rows: usize| row::rows_of::<V>(carve(workspace, rows * Self::WIDTH));
         Self {
@@ -428,8 +428,11 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
     /// Sums the diagonals of each distance.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-    fn add_to_bias(&self, inputs: AttentionInputs<'_>, dbias: &mut [f32]) {
-        let AttentionInputs { q, k, mask, .. } = inputs;
+    fn add_to_bias(&self, dbias: &mut [f32]) {
+        let Some(block) = self.blocks.first() else {
+            return;
+        };
+        let AttentionInputs { q, k, mask, .. } = block.queries.inputs;
         let Some(last) = k.rows().checked_sub(1) else {
             return;
         };

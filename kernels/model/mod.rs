@@ -182,7 +182,11 @@ impl<'a> ModelRef<'a> {
     }
 
     fn new(file: &Container<'a>) -> Result<Self, FormatError> {
-        let config = read_config(file)?;
+        Self::with_config(file, read_config(file)?)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(never))]
+    fn with_config(file: &Container<'a>, config: ModelConfig) -> Result<Self, FormatError> {
         let tokenizer = read_tokenizer(file, &config)?;
         let settings = core::str::from_utf8(file.section(&sections::SETTINGS)?);
         Ok(Self {
