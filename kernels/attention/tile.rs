@@ -87,7 +87,12 @@ fn add_rows_times<S: Simd, const R: usize, const V: usize>(
     for k in 0..b.len() {
         let mut factors = [0.0; R];
         for r in 0..R {
-            factors[r] = rows[r][k];
+            factors[r] = if const { S::REGISTERS < 4 } {
+                // Single rows are unrolled before their length is known to be the same.
+                rows[r].get(k).copied().unwrap_or(0.0)
+            } else {
+                rows[r][k]
+            };
         }
         tile = step(simd, tile, &factors, &b[k]);
     }
