@@ -1,15 +1,29 @@
 # Stack frames and instruction counts on the Cortex-M4F. Sourced by `lib.sh`.
 
-# Frames of all functions of the kernels, from an object file that no link has gone over, and the
-# deepest chain of calls, from the firmware as it is.
+# Most bytes of a function's frame.
+FRAME_LIMIT=512
+
+# Frames of all functions of the kernels, and the deepest chain of calls between them, from an object
+# file that no link has gone over.
 stack_frames() {
-    local object=$out/kernels.o
+    local object=$out/kernels.o largest
     RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 cargo rustc --quiet --profile frames -p barelm-kernels \
         -Zbuild-std=core --target thumbv7em-none-eabihf -- -Zemit-stack-sizes --emit "obj=$object"
-    "$READELF" --stack-sizes "$object" | arm-none-eabi-c++filt | awk '$1 ~ /^[0-9]+$/' | sort -rn >"$out/frames.txt"
-    say "Cortex-M4F: largest frames of kernels, in bytes:"
-    head -12 "$out/frames.txt" | cut -c1-150
+    "$READELF" --stack-sizes "$object" | awk '$1 ~ /^[0-9]+$/ { print $1, $2 }' | sort -rn >"$out/frames.mangled"
+    demangled <"$out/frames.mangled" >"$out/frames.txt"
+    largest=$(sed -n '1s/ .*//p' "$out/frames.txt")
+    [ -n "$largest" ] || fail 'no frames were found'
+    say "Cortex-M4F: largest frames of $(wc -l <"$out/frames.txt") functions of kernels, in bytes (at most $FRAME_LIMIT):"
+    head -5 "$out/frames.txt" | cut -c1-150
+    arm-none-eabi-objdump -dr --no-show-raw-insn "$object" |
+        awk -f chain.awk "$out/frames.mangled" - | demangled >"$out/chain.txt"
+    say "Cortex-M4F: deepest chain of calls within kernels, $(head -1 "$out/chain.txt"):"
+    tail -n +2 "$out/chain.txt" | cut -c1-150
+    [ "$largest" -le $FRAME_LIMIT ] || fail "a frame of $(head -1 "$out/frames.txt" | cut -c1-300)"
 }
+
+# Names as in the source, without the hashes of crates.
+demangled() { arm-none-eabi-c++filt | sed 's/\[[0-9a-f]\{12,16\}\]//g'; }
 
 # Instructions of a token, where QEMU counts each for a nanosecond.
 instructions() {

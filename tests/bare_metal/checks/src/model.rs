@@ -1,7 +1,7 @@
 //! A model file from flash: checked, its tokenizer, its logits, its tokens.
 
 use crate::{Arena, Checksum, Memory};
-use barelm_kernels::bpe::encode_workspace_len;
+use barelm_kernels::bpe::{TokenizerRef, encode_workspace_len};
 use barelm_kernels::model::{CacheType, ModelRef, Session};
 use barelm_kernels::rng::Rng;
 use barelm_kernels::sample::Sampling;
@@ -27,13 +27,31 @@ pub const MODELS: [(&str, CacheType); 3] = [
     ("llama_int8", CacheType::F16),
 ];
 
+/// Bytes of a piece that is encoded window by window.
+const LONG: usize = 250;
+
+/// A long piece has the same ids window by window as in one go; `None` if not.
+fn in_windows(tokenizer: &TokenizerRef<'_>, ids: &mut [u32], scratch: &mut [u32]) -> Option<()> {
+    let mut piece = [0; LONG];
+    for (to, from) in piece.iter_mut().zip(PROMPT.iter().cycle()) {
+        *to = *from;
+    }
+    let (ids, windowed) = ids.split_at_mut_checked(LONG)?;
+    let windows = 2 * LONG;
+    let len = tokenizer.encode_repetitive_piece_into(&piece, windowed, scratch, windows);
+    let len = len.ok()??;
+    let count = tokenizer.encode_piece_into(&piece, ids, scratch).ok()?;
+    (ids.get(..count) == windowed.get(..len)).then_some(())
+}
+
 /// Runs a model file; `None` if it is refused or the memory is too small.
 pub fn run(file: &[u8], cache: CacheType, memory: &mut Memory) -> Option<Results> {
     let (floats, words) = Arena::new(memory).rest();
     let model = ModelRef::new_checked(file, words).ok()?;
     let (ids, words) = words.split_at_mut_checked(PROMPT.len())?;
     let (order, scratch) = words.split_at_mut_checked(model.config().vocab_size)?;
-    let scratch = scratch.get_mut(..encode_workspace_len(64))?;
+    let scratch = scratch.get_mut(..encode_workspace_len(LONG))?;
+    in_windows(model.tokenizer(), order, scratch)?;
     let count = model.tokenizer().encode_into(PROMPT, ids, scratch).ok()?;
     let ids = ids.get(..count)?;
     let mut text = [0; 2 * PROMPT.len()];
