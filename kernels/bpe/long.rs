@@ -24,7 +24,7 @@
 
 use super::TokenizerRef;
 use super::index::PairIndex;
-use super::merge::{heap_workspace_len, merge_long};
+use super::merge::{merge_long, workspace_len as heap_workspace_len};
 use super::ranks::Ranks;
 use super::table::NONE;
 use super::window::{MOST, WINDOW, Window, merge_all};

@@ -12,9 +12,11 @@
 //! compiler does not know that: what is read beyond the end is [`NONE`], and nothing is written there.
 
 use super::table::{NONE, PairSlot, find_pair};
+use super::window::WINDOW;
 
-/// Up to this many tokens are searched, not heaped.
-const SHORT: usize = 64;
+/// Up to this many tokens are searched, not heaped: as many as a window has, so that a longer piece has
+/// room for the heap.
+const SHORT: usize = WINDOW;
 
 /// The pairs that merge.
 #[derive(Clone, Copy)]
@@ -47,16 +49,7 @@ impl Merges for Pairs<'_> {
 
 /// Words of scratch that [`merge`] uses for `len` tokens, the tokens themselves included.
 pub(super) const fn workspace_len(len: usize) -> usize {
-    if len <= SHORT {
-        len.saturating_mul(3)
-    } else {
-        heap_workspace_len(len)
-    }
-}
-
-/// Words of scratch that [`merge_long`] uses for `len` tokens, the tokens themselves included.
-pub(super) const fn heap_workspace_len(len: usize) -> usize {
-    len.saturating_mul(9)
+    len.saturating_mul(if len <= SHORT { 3 } else { 9 })
 }
 
 /// Merges the first `len` words of the workspace, tokens, and returns how many are left there.

@@ -218,7 +218,7 @@ fn short_pieces_at_once_have_the_ids_that_each_has_alone() {
         for round in 0..200 {
             let texts: Vec<_> = (0..round % (PairIndex::AT_ONCE + 1))
                 .map(|_| {
-                    let len = 1 + rng.below(63);
+                    let len = 1 + rng.below(PairIndex::SHORT as u64 - 1);
                     letters(&mut rng, 3, len)
                 })
                 .collect();
