@@ -56,6 +56,18 @@ pub fn map<T: Send, R: Send>(threads: usize, items: Vec<T>, f: impl Fn(T) -> R +
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Both results; the first is worked out on a thread of its own meanwhile, if there are cores.
+pub fn join<A: Send, B>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B) -> (A, B) {
+    if default_threads() == 1 {
+        return (a(), b());
+    }
+    std::thread::scope(|scope| {
+        let a = scope.spawn(a);
+        let b = b();
+        (a.join().unwrap_or_else(|e| std::panic::resume_unwind(e)), b)
+    })
+}
+
 /// `f` of every item on up to `threads` threads, and `sink` of the results in the order of the
 /// items, one at a time, while the other threads go on.
 ///

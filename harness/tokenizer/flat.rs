@@ -5,6 +5,7 @@ use super::merges::{self, ByLength, LongSpeller, Mergeable};
 use super::names::Names;
 use super::token_table::{Refused, TokenTable};
 use crate::huge::HugeSlice;
+use crate::parallel;
 use barelm_kernels::bpe::sections::{self, Tables};
 use barelm_kernels::bpe::table::{
     EMPTY_PAIR, MAX_PROBES, NONE, PairSlot, UNREACHABLE, insert_pair, prefetch_pair, slots_for,
@@ -30,15 +31,29 @@ impl FlatTables {
     /// The tables of a vocabulary, or what is wrong with it.
     pub(super) fn build(mut lexicon: Lexicon) -> Result<Self, String> {
         lexicon.place_specials()?;
-        let (mut flat, ids, table) = Self::without_merges(&mut lexicon)?;
+        let mut flat = Self::without_tables(&mut lexicon)?;
+        let all: Vec<u32> = flat.ordinary().collect();
+        let ids = ByLength::tokens(&flat.tokens, &all);
+        flat.bytes = byte_tokens(&flat.tokens, &ids);
+        // Without a list of merges nothing but the tokens is needed to find them.
+        let spells =
+            lexicon.rule == MergeRule::BytesRank && matches!(lexicon.merges, Merges::Ids(_));
+        let (table, spelled) = parallel::join(
+            || token_table(&flat.tokens, &all),
+            || spells.then(|| merges::spelled_pairs(&flat.tokens, &flat.bytes, &ids)),
+        );
+        let table = table?;
+        (flat.hashes, flat.head[3]) = (table.ids(), table.longest());
         let listed = flat.listed_pairs(&lexicon, &table)?;
-        match lexicon.rule {
-            MergeRule::PairRank => flat.fill_ranked_pairs(&ids, &table, listed)?,
-            MergeRule::BytesRank => {
-                let pairs = flat.fill_pairs_from_ranks(&ids, &table, &listed)?;
-                if let Merges::Parts(_) = lexicon.merges {
-                    merges::agree(&listed, &pairs)?;
-                }
+        match (lexicon.rule, spelled) {
+            (MergeRule::PairRank, _) => flat.fill_ranked_pairs(&ids, &table, listed)?,
+            (MergeRule::BytesRank, Some(spelled)) => {
+                flat.fill_pairs_from_ranks(&ids, spelled)?;
+            }
+            (MergeRule::BytesRank, None) => {
+                let pairs = merges::pairs_from_listed(flat.mergeable(&ids, &table), &listed);
+                let pairs = flat.fill_pairs_from_ranks(&ids, pairs)?;
+                merges::agree(&listed, &pairs)?;
             }
         }
         debug_assert_eq!(flat.tables().check(), Ok(()));
@@ -46,8 +61,8 @@ impl FlatTables {
         Ok(flat)
     }
 
-    /// Takes the tokens out of a lexicon and makes all tables but that of the pairs.
-    fn without_merges(lexicon: &mut Lexicon) -> Result<(Self, ByLength, TokenTable), String> {
+    /// Takes the tokens out of a lexicon; makes no tables yet.
+    fn without_tables(lexicon: &mut Lexicon) -> Result<Self, String> {
         let empty = TokenBytes::with_capacity(0, 0);
         let tokens = std::mem::replace(&mut lexicon.tokens, empty);
         if tokens.len() >= UNREACHABLE as usize {
@@ -69,13 +84,7 @@ impl FlatTables {
         }
         flat.specials.sort_unstable();
         flat.specials.dedup();
-        let ids: Vec<u32> = flat.ordinary().collect();
-        let table = token_table(&flat.tokens, &ids)?;
-        (flat.hashes, flat.head[3]) = (table.ids(), table.longest());
-        let token = |byte| flat.tokenizer().token_id(&[byte]).unwrap_or(NONE);
-        flat.bytes = (0..=255).map(token).collect();
-        let ids = ByLength::tokens(&flat.tokens, &ids);
-        Ok((flat, ids, table))
+        Ok(flat)
     }
 
     pub(super) fn tokenizer(&self) -> TokenizerRef<'_> {
@@ -89,14 +98,12 @@ impl FlatTables {
         ids.filter(|id| self.specials.binary_search(id).is_err())
     }
 
-    /// The table of pairs under [`MergeRule::BytesRank`].
+    /// The table of pairs under [`MergeRule::BytesRank`], from those of short tokens; returns all.
     fn fill_pairs_from_ranks(
         &mut self,
         ids: &ByLength,
-        table: &TokenTable,
-        listed: &[PairSlot],
+        mut pairs: Vec<PairSlot>,
     ) -> Result<Vec<PairSlot>, String> {
-        let mut pairs = merges::pairs_from_ranks(self.mergeable(ids, table), listed);
         let mut most = self.fill_pairs(&pairs, pairs.len() + ids.long.len())?;
         let mut speller = LongSpeller::default();
         let len = |id: &u32| self.tokens.get(*id).len();
@@ -196,6 +203,15 @@ impl FlatTables {
             regex: &self.regex,
         }
     }
+}
+
+/// The token of each byte, or [`NONE`].
+fn byte_tokens(tokens: &TokenBytes, ids: &ByLength) -> Vec<u32> {
+    let mut of_byte = vec![NONE; 256];
+    for id in ids.groups().nth(1).into_iter().flatten() {
+        of_byte[usize::from(tokens.get(*id)[0])] = *id;
+    }
+    of_byte
 }
 
 /// The table of bytes of ordinary tokens, larger until no probe is long; refuses two of equal

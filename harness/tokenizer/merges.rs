@@ -66,19 +66,9 @@ pub(super) struct Mergeable<'t> {
 
 /// For each short token the one pair that can come up and give it: the last two parts of its
 /// bytes' own encoding with all shorter tokens. See
-/// [`MergeRule::BytesRank`](super::MergeRule::BytesRank). Those that are `listed` are found sooner.
-pub(super) fn pairs_from_ranks(all: Mergeable<'_>, listed: &[PairSlot]) -> Vec<PairSlot> {
-    let Mergeable {
-        tokens, bytes, ids, ..
-    } = all;
+/// [`MergeRule::BytesRank`](super::MergeRule::BytesRank).
+pub(super) fn spelled_pairs(tokens: &TokenBytes, bytes: &[u32], ids: &ByLength) -> Vec<PairSlot> {
     let mut pairs = Vec::with_capacity(tokens.len());
-    if !listed.is_empty()
-        && let Ok(splits) = Splits::new(all, listed, Others::ByBytes)
-    {
-        let pair = |id: &u32| splits.pair(*id).map(|(l, r)| [l, r, *id, *id]);
-        pairs.extend(ids.short.iter().filter_map(pair));
-        return pairs;
-    }
     let mut speller = Speller::new(tokens, bytes, None);
     for group in ids.groups() {
         let made = group.iter().zip(speller.last_pairs(group));
@@ -88,6 +78,15 @@ pub(super) fn pairs_from_ranks(all: Mergeable<'_>, listed: &[PairSlot]) -> Vec<P
         speller.add(&pairs[known..]);
     }
     pairs
+}
+
+/// [`spelled_pairs`], found sooner where they are `listed`.
+pub(super) fn pairs_from_listed(all: Mergeable<'_>, listed: &[PairSlot]) -> Vec<PairSlot> {
+    let Ok(splits) = Splits::new(all, listed, Others::ByBytes) else {
+        return spelled_pairs(all.tokens, all.bytes, all.ids);
+    };
+    let pair = |id: &u32| splits.pair(*id).map(|(l, r)| [l, r, *id, *id]);
+    all.ids.short.iter().filter_map(pair).collect()
 }
 
 /// Drops all but the last of equal pairs, and returns which tokens merging their bytes leads to;

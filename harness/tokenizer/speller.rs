@@ -11,31 +11,66 @@ use crate::parallel;
 use barelm_kernels::bpe::table::{NONE, PairSlot};
 use barelm_kernels::simd::prefetch;
 use std::hash::{BuildHasher, RandomState};
+use wide::u32x8;
 
 /// Longest token that is spelled here, in bytes: the time grows with the square.
 pub(super) const SHORT: usize = 48;
 /// Tokens that a thread takes at a time.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 1024;
 
 /// Tokens that are spelled side by side.
-const TOGETHER: usize = 8;
+const LANES: usize = 8;
 /// Pairs whose slots are asked for before they are added.
 const BATCH: usize = 16;
 
-/// What a token is made of so far.
+/// One number a token.
+type Lanes = [u32; LANES];
+
+/// What tokens of one length are made of so far: all have as many parts, or have none and are left
+/// out in the end. A part that does not exist stands before the first and behind the last one.
 struct Parts {
-    ids: [u32; SHORT],
-    /// Ranks of the pairs of neighbours.
-    ranks: [u32; SHORT],
+    ids: [Lanes; SHORT + 2],
+    /// Ranks of the pairs of neighbours, each at the place of the left one.
+    ranks: [Lanes; SHORT + 2],
     len: usize,
+    /// Whether a token's bytes merge.
+    merges: [bool; LANES],
 }
 
 impl Parts {
     const NONE: Self = Self {
-        ids: [NONE; SHORT],
-        ranks: [NONE; SHORT],
+        ids: [[NONE; LANES]; SHORT + 2],
+        ranks: [[NONE; LANES]; SHORT + 2],
         len: 0,
+        merges: [false; LANES],
     };
+
+    /// The first pair of the lowest rank of each token: rank and place.
+    #[inline]
+    fn lowest(&self) -> (Lanes, Lanes) {
+        let (mut lowest, mut at) = (u32x8::splat(NONE), u32x8::ONE);
+        for (place, ranks) in (1..).zip(&self.ranks[1..self.len]) {
+            let ranks = u32x8::new(*ranks);
+            let is_lower = ranks.simd_lt(lowest);
+            lowest = is_lower.select(ranks, lowest);
+            at = is_lower.select(u32x8::splat(place), at);
+        }
+        (lowest.to_array(), at.to_array())
+    }
+
+    /// Moves what stands behind the right one of two neighbours over it.
+    #[inline]
+    fn close_up(&mut self, at: &Lanes) {
+        let at = u32x8::new(*at);
+        for place in 1..=self.len {
+            let moves = u32x8::splat(place as u32).simd_gt(at);
+            for list in [&mut self.ids, &mut self.ranks] {
+                let [here, next] = [place, place + 1].map(|at| u32x8::new(list[at]));
+                list[place] = moves.select(next, here).to_array();
+            }
+        }
+        self.len -= 1;
+    }
 }
 
 /// Tokens, and the pairs that make those shorter than the ones to be spelled.
@@ -68,7 +103,7 @@ impl<'t> Speller<'t> {
         let mut distinct = true;
         for pairs in pairs.chunks(BATCH) {
             for [left, right, ..] in pairs {
-                self.pairs.prefetch(*left, *right);
+                self.pairs.prefetch(self.pairs.hash(*left, *right));
             }
             for [left, right, rank, _] in pairs {
                 distinct &= self.pairs.insert(*left, *right, *rank);
@@ -105,10 +140,13 @@ impl<'t> Speller<'t> {
     /// byte has no token.
     pub(super) fn last_pairs(&self, ids: &[u32]) -> Vec<Option<(u32, u32)>> {
         let spell = |ids: &[u32]| -> Vec<_> {
-            let mut parts = [const { Parts::NONE }; TOGETHER];
+            let mut parts = Parts::NONE;
             let mut pairs = Vec::with_capacity(ids.len());
-            for ids in ids.chunks(TOGETHER) {
-                pairs.extend(self.last_pairs_of(ids, &mut parts));
+            for ids in ids.chunks(LANES) {
+                self.spell(ids, &mut parts);
+                let last = (0..ids.len()).map(|lane| [1, 2].map(|at| parts.ids[at][lane]));
+                let last = last.zip(parts.merges);
+                pairs.extend(last.map(|([left, right], merges)| merges.then_some((left, right))));
             }
             pairs
         };
@@ -119,79 +157,64 @@ impl<'t> Speller<'t> {
         parallel::map(parallel::default_threads(), chunks, spell).concat()
     }
 
-    /// The last pairs of tokens of one length, which take a step in turn: most of the time is
-    /// spent waiting for slots of the table, and the processor waits for several at once.
-    fn last_pairs_of<'p>(
-        &self,
-        ids: &[u32],
-        parts: &'p mut [Parts; TOGETHER],
-    ) -> impl Iterator<Item = Option<(u32, u32)>> + 'p {
-        let parts = &mut parts[..ids.len()];
-        for (parts, id) in parts.iter_mut().zip(ids) {
-            self.start(parts, self.tokens.get(*id));
+    /// Merges the bytes of tokens of one length down to two parts. All take a step at a time, for
+    /// most of the time is spent waiting for slots of the table.
+    fn spell(&self, ids: &[u32], parts: &mut Parts) {
+        parts.merges = [false; LANES];
+        for (lane, id) in ids.iter().enumerate() {
+            self.start(parts, lane, self.tokens.get(*id));
         }
-        let len = ids.first().map_or(0, |id| self.tokens.len_of(*id));
-        for _ in 2..len {
-            parts.iter_mut().for_each(|parts| self.merge_lowest(parts));
+        for _ in 2..parts.len {
+            self.merge_lowest(parts);
         }
-        parts.iter().map(|parts| match parts.len {
-            2 => Some((parts.ids[0], parts.ids[1])),
-            _ => None,
-        })
     }
 
-    /// A token's bytes; no parts if one has no token.
+    /// A token's bytes.
     #[inline]
-    fn start(&self, parts: &mut Parts, token: &[u8]) {
-        for (id, byte) in parts.ids.iter_mut().zip(token) {
-            *id = self.bytes[usize::from(*byte)];
+    fn start(&self, parts: &mut Parts, lane: usize, token: &[u8]) {
+        let mut all_exist = token.len() > 1;
+        for (ids, byte) in parts.ids[1..].iter_mut().zip(token) {
+            ids[lane] = self.bytes[usize::from(*byte)];
+            all_exist &= ids[lane] != NONE;
         }
-        for (rank, pair) in parts.ranks.iter_mut().zip(token.windows(2)) {
-            *rank = self.byte_pairs[place(pair[0], pair[1])];
+        parts.ids[token.len() + 1][lane] = NONE;
+        for (ranks, pair) in parts.ranks[1..].iter_mut().zip(token.windows(2)) {
+            ranks[lane] = self.byte_pairs[place(pair[0], pair[1])];
         }
-        parts.len = match parts.ids[..token.len()].contains(&NONE) {
-            true => 0,
-            false => token.len(),
-        };
+        (parts.len, parts.merges[lane]) = (token.len(), all_exist);
     }
 
-    /// Merges the first pair of the lowest rank; leaves no parts if there is none.
+    /// Merges the first pair of the lowest rank of each token.
     #[inline]
     fn merge_lowest(&self, parts: &mut Parts) {
-        let Some(at) = lowest(&parts.ranks[..parts.len.saturating_sub(1)]) else {
-            parts.len = 0;
-            return;
-        };
-        let (ids, ranks) = (&mut parts.ids, &mut parts.ranks);
-        ids[at] = self.whole(ranks[at]);
-        parts.len -= 1;
-        let len = parts.len;
-        for to in at + 1..len {
-            (ids[to], ranks[to]) = (ids[to + 1], ranks[to + 1]);
+        let (lowest, at) = parts.lowest();
+        parts.close_up(&at);
+        let mut pairs = [[NONE; 2]; 2 * LANES];
+        for (lane, pairs) in pairs.chunks_exact_mut(2).enumerate() {
+            let at = at[lane] as usize;
+            let whole = self.whole(lowest[lane]);
+            parts.merges[lane] &= whole != NONE;
+            parts.ids[at][lane] = whole;
+            let [left, right] = [at - 1, at + 1].map(|at| parts.ids[at][lane]);
+            (pairs[0], pairs[1]) = ([left, whole], [whole, right]);
         }
-        for left in at.saturating_sub(1)..(at + 1).min(len - 1) {
-            ranks[left] = self.pairs.get(ids[left], ids[left + 1]);
+        let ranks = self.pairs.get_all(&pairs);
+        for (lane, ranks) in ranks.chunks_exact(2).enumerate() {
+            let at = at[lane] as usize;
+            (parts.ranks[at - 1][lane], parts.ranks[at][lane]) = (ranks[0], ranks[1]);
         }
     }
 
     fn whole(&self, rank: u32) -> u32 {
-        self.wholes.map_or(rank, |wholes| wholes[rank as usize])
+        match self.wholes {
+            None => rank,
+            Some(wholes) => wholes.get(rank as usize).copied().unwrap_or(NONE),
+        }
     }
 }
 
 fn place(left: u8, right: u8) -> usize {
     usize::from(left) << 8 | usize::from(right)
-}
-
-/// Place of the first lowest rank, if any pair merges.
-fn lowest(ranks: &[u32]) -> Option<usize> {
-    let mut best = (NONE, 0);
-    for (at, rank) in ranks.iter().enumerate() {
-        if *rank < best.0 {
-            best = (*rank, at);
-        }
-    }
-    (best.0 != NONE).then_some(best.1)
 }
 
 /// Ranks of pairs: open addressing, at most seven eighths full, 12 bytes a slot. A filter of one bit
@@ -246,9 +269,30 @@ impl PairMap {
         }
     }
 
-    /// Asks for the slot where the search for a pair begins.
-    fn prefetch(&self, left: u32, right: u32) {
-        let hash = self.hash(left, right);
+    /// [`PairMap::get`] of many pairs: the filter decides about each without a branch, and the slots
+    /// of those it lets through are asked for together.
+    #[inline]
+    fn get_all<const N: usize>(&self, pairs: &[[u32; 2]; N]) -> [u32; N] {
+        let hashes = pairs.map(|[left, right]| self.hash(left, right));
+        let (mut passed, mut count) = ([0; N], 0);
+        for (pair, hash) in hashes.iter().enumerate() {
+            let (word, bit) = filter_place(*hash);
+            passed[count] = pair;
+            count += usize::from(self.filter[word] & bit != 0);
+        }
+        for pair in &passed[..count] {
+            self.prefetch(hashes[*pair]);
+        }
+        let mut ranks = [NONE; N];
+        for pair in &passed[..count] {
+            let [left, right] = pairs[*pair];
+            ranks[*pair] = self.slots[self.find(left, right, hashes[*pair])][2];
+        }
+        ranks
+    }
+
+    /// Asks for the slot where the search for a hash begins.
+    fn prefetch(&self, hash: u64) {
         prefetch(&self.slots[hash as usize & (self.slots.len() - 1)]);
     }
 

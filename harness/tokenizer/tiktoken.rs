@@ -3,7 +3,7 @@
 use super::lexicon::{Lexicon, Merges, TokenBytes};
 use super::load::LoadOptions;
 use super::{HarnessPattern, MergeRule};
-use crate::{Error, Result};
+use crate::{Error, Result, parallel};
 use barelm_kernels::bpe::Pattern;
 use std::path::Path;
 use xxhash_rust::xxh64::xxh64;
@@ -48,6 +48,9 @@ const PUBLISHED: [Published; 4] = [
     },
 ];
 
+/// Bytes of a file that is worth a second thread.
+const LARGE: usize = 1 << 16;
+
 /// Reads the tokens; they merge by the rank of their bytes.
 pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result<Lexicon> {
     let hash = xxh64(content, 0);
@@ -75,19 +78,35 @@ pub(super) fn read(path: &Path, content: &[u8], options: &LoadOptions) -> Result
 }
 
 fn tokens(path: &Path, content: &[u8]) -> Result<TokenBytes> {
-    let mut lines = Lines {
-        content,
-        at: 0,
-        blob: Vec::with_capacity(content.len() / 2),
-        entries: Vec::with_capacity(content.len() / 16),
-        seen: Vec::new(),
-    };
-    while lines.skip_blanks() {
-        let start = lines.at as u64;
-        let added = lines.add();
-        added.map_err(|message| Error::data_at(path, start, message))?;
+    if let Some(lines) = in_halves(content) {
+        return Ok(lines.into_tokens());
     }
-    Ok(TokenBytes::from_unsorted(lines.blob, &lines.entries))
+    // What is wrong, and where, a walk from the start tells.
+    let lines = Lines::read(content);
+    let bad = |(at, message)| Error::data_at(path, at, message);
+    Ok(lines.map_err(bad)?.into_tokens())
+}
+
+/// The lines of a large file without faults, on two threads.
+fn in_halves(content: &[u8]) -> Option<Lines<'_>> {
+    if content.len() < LARGE {
+        return None;
+    }
+    let middle = memchr::memrchr(b'\n', &content[..content.len() / 2])?;
+    let (first, second) = content.split_at(middle);
+    let (first, second) = parallel::join(|| Lines::read(first), || Lines::read(second));
+    let (mut lines, second) = (first.ok()?, second.ok()?);
+    let twin = |(a, b): (&bool, &bool)| *a && *b;
+    if lines.seen.iter().zip(&second.seen).any(twin) {
+        return None;
+    }
+    let before = lines.blob.len() as u32;
+    lines.blob.extend_from_slice(&second.blob);
+    let entries = second.entries.iter();
+    lines
+        .entries
+        .extend(entries.map(|(rank, end)| (*rank, before + end)));
+    Some(lines)
 }
 
 /// A file that is read line by line, and what its lines hold.
@@ -103,7 +122,27 @@ struct Lines<'c> {
     seen: Vec<bool>,
 }
 
-impl Lines<'_> {
+impl<'c> Lines<'c> {
+    /// All lines, or what is wrong with which place.
+    fn read(content: &'c [u8]) -> std::result::Result<Self, (u64, &'static str)> {
+        let mut lines = Self {
+            content,
+            at: 0,
+            blob: Vec::with_capacity(content.len() / 2),
+            entries: Vec::with_capacity(content.len() / 16),
+            seen: Vec::new(),
+        };
+        while lines.skip_blanks() {
+            let start = lines.at as u64;
+            lines.add().map_err(|message| (start, message))?;
+        }
+        Ok(lines)
+    }
+
+    fn into_tokens(self) -> TokenBytes {
+        TokenBytes::from_unsorted(self.blob, &self.entries)
+    }
+
     /// Goes to the next character that is no white space; `false` at the end of the file.
     fn skip_blanks(&mut self) -> bool {
         while self.next().is_some_and(|c| c.is_ascii_whitespace()) {
@@ -261,6 +300,32 @@ mod tests {
         let tokens = tokens(path, b"IA== 1\n\n").unwrap();
         let tokens: Vec<_> = tokens.iter().collect();
         assert_eq!(tokens, [(0, &b""[..]), (1, b" ")]);
+    }
+
+    #[test]
+    fn a_large_file_is_read_as_a_small_one() {
+        let names: Vec<_> = (0..20_000_u32)
+            .map(|rank| format!("token {rank}"))
+            .collect();
+        let named = |ranks: &[u32]| {
+            let line = |rank: &u32| (*rank, names[*rank as usize].as_bytes());
+            to_lines(ranks.iter().map(line))
+        };
+        let ranks: Vec<u32> = (0..20_000).rev().collect();
+        let tokens_of = |ranks: &[u32]| tokens(Path::new("x.tiktoken"), &named(ranks));
+        let read = tokens_of(&ranks).unwrap();
+        assert!(
+            read.iter()
+                .all(|(rank, token)| token == names[rank as usize].as_bytes())
+        );
+        assert_eq!(read.len(), names.len());
+        // The same rank in both halves.
+        let twice = [&ranks[..], &[19_999]].concat();
+        let last_line = named(&ranks).len() as u64;
+        match tokens_of(&twice) {
+            Err(Error::Data { offset, .. }) => assert_eq!(offset, Some(last_line)),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
