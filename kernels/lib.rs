@@ -38,6 +38,9 @@
 //! let (mut floats, mut words) = ([0.0; 4096], [0; 64 + encode_workspace_len(64)]);
 //! assert_eq!(likeliest(b"no model", b"Once upon a", &mut floats, &mut words), None);
 //! ```
+//!
+//! # Stack and rounding
+#![doc = include_str!("stack.md")]
 #![no_std]
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-# The deepest chain of calls: its bytes of stack, then each function on it with its frame.
-#     awk -f chain.awk FRAMES CALLS
+# The deepest chain of calls: its bytes of stack, then each function on it with its frame. The file DEPTHS gets
+# the deepest chain from each function on, in bytes.
+#     awk -v depths=DEPTHS -f chain.awk FRAMES CALLS
 # FRAMES has a function and its frame a line. CALLS is a disassembly with relocations. What other crates'
 # functions take is not known here and counts as nothing, as do calls of closures that a caller hands in.
 
@@ -31,6 +32,7 @@ FILENAME == ARGV[1] { frame[$2] = $1; next }
 END {
     deepest = ""
     for (name in frame) if (deepest == "" || depth(name) > known[deepest]) deepest = name
+    for (name in known) print known[name], name > depths
     print known[deepest], "bytes"
     for (name = deepest; name != ""; name = next_of[name]) print frame[name], name
 }

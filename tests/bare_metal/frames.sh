@@ -16,9 +16,11 @@ stack_frames() {
     say "Cortex-M4F: largest frames of $(wc -l <"$out/frames.txt") functions of kernels, in bytes (at most $FRAME_LIMIT):"
     head -5 "$out/frames.txt" | cut -c1-150
     arm-none-eabi-objdump -dr --no-show-raw-insn "$object" |
-        awk -f chain.awk "$out/frames.mangled" - | demangled >"$out/chain.txt"
+        awk -v depths="$out/depths.mangled" -f chain.awk "$out/frames.mangled" - | demangled >"$out/chain.txt"
     say "Cortex-M4F: deepest chain of calls within kernels, $(head -1 "$out/chain.txt"):"
     tail -n +2 "$out/chain.txt" | cut -c1-150
+    demangled <"$out/depths.mangled" >"$out/depths.txt"
+    awk -f stack.awk "$out/depths.txt" ../../kernels/stack.md || fail 'the stack that kernels/stack.md states'
     [ "$largest" -le $FRAME_LIMIT ] || fail "a frame of $(head -1 "$out/frames.txt" | cut -c1-300)"
 }
 
