@@ -7,6 +7,7 @@
 )]
 mod bodies;
 
+use barelm::model_file::ModelFile;
 use std::path::Path;
 
 #[test]
@@ -36,5 +37,18 @@ fn bodies_survive_random_and_half_valid_bytes() {
             bytes[..end].copy_from_slice(&prefix[..end]);
             bodies::BODIES.iter().for_each(|(_, body)| body(&bytes));
         }
+    }
+}
+
+/// What a fuzzer starts from must be right, or it never gets behind the first check.
+#[test]
+fn images_that_a_fuzzer_starts_from_are_models() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions/mapped_files");
+    for name in ["seed", "llama", "llama_int8"] {
+        let image = folder.join(name);
+        assert!(
+            ModelFile::open(&image).is_ok(),
+            "{name}: train a small one again"
+        );
     }
 }
