@@ -6,7 +6,7 @@
 //! ([`Simd::load_half`](crate::simd::Simd::load_half)), to the same bits.
 
 /// What brings an exponent of `binary16`, read as one of `f32`, to its place: 2^112.
-const REBIAS: f32 = f32::from_bits((127 + 112) << 23);
+pub(crate) const REBIAS: f32 = f32::from_bits((127 + 112) << 23);
 /// The exponents' difference, in `f32`'s place.
 const BIAS: u32 = 112 << 23;
 /// Bits of `f32`'s fraction that a half has no room for.
@@ -33,28 +33,27 @@ pub fn half_to_f32(half: u16) -> f32 {
     f32::from_bits(bits | u32::from(half & 0x8000) << 16)
 }
 
-/// [`half_to_f32`] of eight halves where the processor has no instruction for it: the sign moves along
-/// with the number, and infinities and NaN, which ask for more, are looked for once.
+/// [`half_to_f32`] of eight halves, divided by [`REBIAS`]: sign, exponent and fraction move to their
+/// places, which is all that small numbers ask for. Adds to `seen` what [`has_large`] looks at.
 #[inline(always)]
-pub(crate) fn halves_to_f32(halves: &[u16; 8]) -> [f32; 8] {
-    const SIGN_AND_MAGNITUDE: u32 = 1 << 31 | 0x7FFF << EXTRA;
-    let (mut out, mut carries) = ([0.0; 8], 0);
-    for (out, half) in out.iter_mut().zip(halves) {
-        let bits = (i32::from(half.cast_signed()) << EXTRA) as u32 & SIGN_AND_MAGNITUDE;
-        // An exponent of ones alone carries over into the bit above.
-        carries |= bits + (1 << 23);
-        *out = f32::from_bits(bits) * REBIAS;
+pub(crate) fn halves_unscaled(halves: &[u16; 8], seen: &mut u32) -> [f32; 8] {
+    const SIGN_AND_MAGNITUDE: i32 = 1 << 31 | 0x7FFF << EXTRA;
+    let mut out = [0.0; 8];
+    let (pairs, _) = halves.as_chunks::<2>();
+    for (out, pair) in out.as_chunks_mut().0.iter_mut().zip(pairs) {
+        let both: i32 = bytemuck::cast(*pair);
+        // Bits 14 and 13 of a half are the upper ones of its exponent.
+        *seen |= (both & both << 1) as u32;
+        *out = [both << 16, both]
+            .map(|half| f32::from_bits((half >> (16 - EXTRA) & SIGN_AND_MAGNITUDE) as u32));
     }
-    match carries & 1 << 28 {
-        0 => out,
-        _ => one_by_one(halves),
-    }
+    out
 }
 
-#[cold]
-#[inline(never)]
-fn one_by_one(halves: &[u16; 8]) -> [f32; 8] {
-    halves.map(half_to_f32)
+/// Whether a half was seen of 512 or more; infinities and NaN, which no shift makes, are among them.
+#[inline(always)]
+pub(crate) fn has_large(seen: u32) -> bool {
+    seen & 0x4000_4000 != 0
 }
 
 /// The half nearest to a number, the even one of two; from 65520 on infinity. NaN stays NaN.
@@ -106,10 +105,16 @@ mod tests {
     fn every_half_is_exact_and_comes_back() {
         for half in 0..=u16::MAX {
             let x = half_to_f32(half);
-            let eight = [0, 1, 0x8001, half, half, 0x8400, 0x7BFF, half];
-            for (together, alone) in halves_to_f32(&eight).iter().zip(eight.map(half_to_f32)) {
-                let is_nan = together.is_nan() && alone.is_nan();
-                assert!(together.to_bits() == alone.to_bits() || is_nan);
+            let eight = [0, 1, 0x8001, half, half, 0x8400, 0x5FFF, half];
+            let mut seen = 0;
+            let together = halves_unscaled(&eight, &mut seen).map(|x| x * REBIAS);
+            let is_large = x.is_nan() || x.abs() >= 512.0;
+            assert_eq!(has_large(seen), is_large, "{half:x}");
+            if !is_large {
+                assert_eq!(
+                    together.map(f32::to_bits),
+                    eight.map(half_to_f32).map(f32::to_bits)
+                );
             }
             if naive(half).is_nan() {
                 assert!(x.is_nan() && half_to_f32(f32_to_half(x)).is_nan());

@@ -30,6 +30,14 @@ pub(crate) fn pop<T: Copy>(
     popped
 }
 
+/// Puts another element in the place of the first of a heap, and a heap it stays.
+pub(crate) fn replace_first<T: Copy>(x: &mut [T], with: T, before: impl Fn(&T, &T) -> bool) {
+    if let Some(first) = x.first_mut() {
+        *first = with;
+        sink(x, 0, before);
+    }
+}
+
 /// Sorts by `before`, in place; equal elements in any order.
 pub(crate) fn sort<T: Copy>(x: &mut [T], before: impl Fn(&T, &T) -> bool) {
     // The largest is taken out first and ends up last.

@@ -114,7 +114,7 @@ pub fn sample(
     }
     let kept = cut.nucleus(logits, likeliest);
     let weighed = |i: &u32| (*i, element(logits, *i));
-    Ok(draw(kept.iter().rev().map(weighed), rng).unwrap_or(best))
+    Ok(draw(kept.iter().map(weighed), rng).unwrap_or(best))
 }
 
 /// Makes tokens that were seen less likely, before [`sample`]: a positive logit is divided by
@@ -213,31 +213,39 @@ impl Cut {
         self.count == self.len && self.mass >= 1.0
     }
 
-    /// The likeliest candidates, as many as may be left, the least likely first; NaN counts as minus
+    /// The likeliest candidates, as many as may be left, the likeliest first; NaN counts as minus
     /// infinity.
     ///
-    /// They are taken off a heap, likeliest first, until there are enough: few of many, as a rule.
+    /// A heap holds the likeliest so far, the least likely on top: most of the others do not get past it.
     fn likeliest<'a>(&self, logits: &mut [f32], order: &'a mut [u32]) -> &'a [u32] {
-        for ((i, slot), x) in (0..).zip(order.iter_mut()).zip(logits.iter_mut()) {
+        let kept = order.get_mut(..self.count).unwrap_or_default();
+        for ((i, slot), x) in (0..).zip(kept.iter_mut()).zip(logits.iter_mut()) {
             *slot = i;
             if x.is_nan() {
                 *x = f32::NEG_INFINITY;
             }
         }
-        let likelier = |a: &u32, b: &u32| {
+        let less_likely = |a: &u32, b: &u32| {
             let (x, y) = (element(logits, *a), element(logits, *b));
-            x > y || (x == y && a < b)
+            x < y || (x == y && a > b)
         };
-        heap::build(order, likelier);
-        let len = order.len();
-        let mut left = len;
-        while len - left < self.count && heap::pop(order, &mut left, likelier).is_some() {}
-        order.get(left..).unwrap_or(&[])
+        heap::build(kept, less_likely);
+        // NaN is no more than anything. Equal ones come too late: the smaller index is in already.
+        let mut least = kept.first().map_or(f32::INFINITY, |i| element(logits, *i));
+        for (i, x) in (0..).zip(logits.iter()).skip(self.count) {
+            if *x > least {
+                heap::replace_first(kept, i, less_likely);
+                least = kept.first().map_or(f32::INFINITY, |i| element(logits, *i));
+            }
+        }
+        let mut left = kept.len();
+        while heap::pop(kept, &mut left, less_likely).is_some() {}
+        kept
     }
 
-    /// Those of `order`, from the last on, that hold `mass` of the weight of all of it.
+    /// The first of `order` that hold `mass` of the weight of all of it.
     fn nucleus<'a>(&self, weights: &[f32], order: &'a [u32]) -> &'a [u32] {
-        let each = || order.iter().rev().map(|i| f64::from(element(weights, *i)));
+        let each = || order.iter().map(|i| f64::from(element(weights, *i)));
         let wanted = f64::from(self.mass) * each().sum::<f64>();
         let mut sum = 0.0;
         let reached = each().position(|weight| {
@@ -245,7 +253,7 @@ impl Cut {
             sum >= wanted
         });
         let count = reached.map_or(order.len(), |last| last + 1);
-        order.get(order.len() - count..).unwrap_or(order)
+        order.get(..count).unwrap_or(order)
     }
 }
 

@@ -8,24 +8,43 @@ const ROWS: usize = 4;
 const NARROW: usize = 8;
 
 impl Matvec<'_> {
-    /// Some rows at a time, number by number.
+    /// Some rows at a time, number by number; the last ones alone.
     #[inline(never)]
     pub(super) fn narrow(self) {
-        let (mut rest, mut row): (&[i8], &[i8]) = (self.a.values, &[]);
-        for (dst, scales) in self.dst.chunks_mut(ROWS).zip(self.a.scales.chunks(ROWS)) {
-            let rows = [(); ROWS].map(|()| {
-                // The last row stands in for those that there are not.
-                if let Some((next, after)) = rest.split_at_checked(self.a.cols) {
-                    (row, rest) = (next, after);
-                }
-                row
-            });
+        let (some, last) = self.dst.as_chunks_mut::<ROWS>();
+        let (scales, _) = self.a.scales.as_chunks::<ROWS>();
+        let (mut rest, first_of_last) = (self.a.values, ROWS * some.len());
+        for (dst, scales) in some.iter_mut().zip(scales) {
+            let Some((rows, after)) = split_off_rows(rest, self.a.cols) else {
+                return;
+            };
+            rest = after;
             let totals = dots(rows, self.x);
             for ((dst, total), scale) in dst.iter_mut().zip(totals).zip(scales) {
                 *dst = total as f32 * (scale * self.x_scale);
             }
         }
+        for (i, dst) in last.iter_mut().enumerate() {
+            let (row, scale) = self.a.row(first_of_last + i);
+            *dst = dot(row, self.x) as f32 * (scale * self.x_scale);
+        }
     }
+}
+
+#[inline(never)]
+fn dot(a: &[i8], b: &[i8]) -> i32 {
+    let products = a.iter().zip(b);
+    products.fold(0, |total, (a, b)| add_product(total, *a, *b))
+}
+
+/// The first rows, and what is left behind them.
+#[inline(always)]
+fn split_off_rows(rest: &[i8], cols: usize) -> Option<([&[i8]; ROWS], &[i8])> {
+    let (a, rest) = rest.split_at_checked(cols)?;
+    let (b, rest) = rest.split_at_checked(cols)?;
+    let (c, rest) = rest.split_at_checked(cols)?;
+    let (d, rest) = rest.split_at_checked(cols)?;
+    Some(([a, b, c, d], rest))
 }
 
 /// The dot product of each of some rows and `x`.
@@ -40,6 +59,9 @@ fn dots(rows: [&[i8]; ROWS], x: &[i8]) -> [i32; ROWS] {
                 *total = add_product(*total, *x, row[i]);
             }
         }
+    }
+    if last.is_empty() {
+        return totals;
     }
     let start = x.len() - last.len();
     for (total, row) in totals.iter_mut().zip(rows) {

@@ -255,12 +255,7 @@ fn sum_exp_of_difference<S: Simd>(simd: S, x: &[f32], shift: f32) -> f32 {
 #[inline(always)]
 fn exp_of_difference_with<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
     if const { S::REGISTERS < 4 } {
-        let len = x.len();
-        let exponentials = x.iter_mut().map(|x| {
-            *x = exp_of_one(*x - shift);
-            *x
-        });
-        return narrow_sum(simd, len, exponentials);
+        return narrow_exp_of_difference(simd, x, shift);
     }
     let shift = simd.splat(shift);
     let mut sums = [simd.splat(0.0); 4];
@@ -283,8 +278,9 @@ fn exp_of_difference_with<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
     fold(simd, sums, last)
 }
 
-/// The sum of exponentials where registers hold two vectors: number by number, the same sums.
-#[inline(always)]
+/// The sum of exponentials where registers hold two vectors: number by number, the same sums, in a
+/// frame of its own.
+#[inline(never)]
 fn narrow_sum<S: Simd>(simd: S, len: usize, exponentials: impl Iterator<Item = f32>) -> f32 {
     let (mut sums, mut last) = ([[0.0; LANES]; 4], [0.0; LANES]);
     let full = len / LANES * LANES;
@@ -296,11 +292,39 @@ fn narrow_sum<S: Simd>(simd: S, len: usize, exponentials: impl Iterator<Item = f
         };
         lanes[i % LANES] += x;
     }
-    let [s0, s1, s2, s3] = &sums;
+    narrow_fold(simd, &sums, last)
+}
+
+/// [`exp_of_difference_with`] in the manner of [`narrow_sum`].
+#[inline(never)]
+fn narrow_exp_of_difference<S: Simd>(simd: S, x: &mut [f32], shift: f32) -> f32 {
+    for x in x.iter_mut() {
+        *x = exp_of_one(*x - shift);
+    }
+    let (mut sums, mut last) = ([[0.0; LANES]; 4], [0.0; LANES]);
+    let (chunks, tail) = x.as_chunks::<LANES>();
+    for block in chunks.chunks(4) {
+        add_lanes(sums.as_flattened_mut(), block.as_flattened());
+    }
+    add_lanes(&mut last, tail);
+    narrow_fold(simd, &sums, last)
+}
+
+/// [`fold`] without vectors.
+#[inline(always)]
+fn narrow_fold<S: Simd>(simd: S, sums: &[[f32; LANES]; 4], mut last: [f32; LANES]) -> f32 {
+    let [s0, s1, s2, s3] = sums;
     for (i, last) in last.iter_mut().enumerate() {
         *last += (s0[i] + s1[i]) + (s2[i] + s3[i]);
     }
     simd.reduce_sum(simd.load(&last))
+}
+
+#[inline(always)]
+fn add_lanes(sums: &mut [f32], x: &[f32]) {
+    for (sum, x) in sums.iter_mut().zip(x) {
+        *sum += *x;
+    }
 }
 
 #[inline(always)]

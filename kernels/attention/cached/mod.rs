@@ -10,64 +10,15 @@
 //! of a multiply-add; values are read in order, keys some lines of each row at a time. Elements are
 //! `f32` or half precision.
 
+mod element;
 mod narrow;
 
-use crate::blas1::HALF;
 use crate::error::ShapeError;
-use crate::half::{f32_to_half, half_to_f32, halves_to_f32};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::softmax::Exponentials;
 use core::ops::Range;
 
-/// What a cache holds: `f32`, or the bits of a half ([`crate::half`]) in a `u16`.
-pub trait Element: Copy {
-    /// The number.
-    fn to_f32(self) -> f32;
-    /// The nearest that can be held.
-    fn from_f32(x: f32) -> Self;
-    /// Sixteen elements.
-    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V;
-    /// Eight elements, where a vector is sixteen numbers.
-    fn eight(x: &[Self; HALF]) -> [f32; HALF];
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        self
-    }
-    #[inline(always)]
-    fn from_f32(x: f32) -> Self {
-        x
-    }
-    #[inline(always)]
-    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V {
-        simd.load(x)
-    }
-    #[inline(always)]
-    fn eight(x: &[Self; HALF]) -> [f32; HALF] {
-        *x
-    }
-}
-
-impl Element for u16 {
-    #[inline(always)]
-    fn to_f32(self) -> f32 {
-        half_to_f32(self)
-    }
-    #[inline(always)]
-    fn from_f32(x: f32) -> Self {
-        f32_to_half(x)
-    }
-    #[inline(always)]
-    fn load<S: Simd>(simd: S, x: &[Self; LANES]) -> S::V {
-        simd.load_half(x)
-    }
-    #[inline(always)]
-    fn eight(x: &[Self; HALF]) -> [f32; HALF] {
-        halves_to_f32(x)
-    }
-}
+pub use element::Element;
 
 /// Elements from `start` on, up to sixteen of them; missing lanes are zero.
 #[inline(always)]

@@ -2,6 +2,9 @@
 //!
 //! Both passes add up multiples of rows, or of parts of them, that lie a stride apart:
 //! `sums[l] = sum_n factors[n] * elements[start + n * stride + l]`.
+//!
+//! What a conversion of elements multiplies them with, a power of two, is multiplied with the factors
+//! instead: the same real products, hence the same roundings, for two numbers a row instead of eight.
 
 use super::{AttendCached, Cached, Element};
 use crate::blas1::HALF;
@@ -30,19 +33,22 @@ impl<T: Element> AttendCached<'_, T> {
     fn scores_of_pair(&mut self, query: usize) {
         let Cached { keys, capacity, .. } = self.cached;
         let factors = [query, query + 1].map(|query| part(self.q, query, self.width));
+        let scalable = factors.iter().all(|q| can_be_scaled::<T>(q));
         for place in (0..self.places).step_by(HALF) {
             let rows = Rows {
                 elements: keys,
                 start: self.first * capacity + place,
                 stride: capacity,
+                scalable,
             };
             let end = self.places.min(place + HALF);
             for (i, sums) in rows.sums(factors, 1).into_iter().enumerate() {
                 let start = (query + i) * self.places;
                 let weights = self.weights.get_mut(start + place..start + end);
-                for (weight, sum) in weights.unwrap_or_default().iter_mut().zip(sums) {
-                    *weight = sum * self.scale;
-                }
+                store(
+                    weights.unwrap_or_default(),
+                    sums.map(|sum| sum * self.scale),
+                );
             }
         }
     }
@@ -58,6 +64,8 @@ impl<T: Element> AttendCached<'_, T> {
                     elements: values,
                     start: chain * width + self.first + column,
                     stride: chains * width,
+                    // Weights are at most 1, or NaN.
+                    scalable: true,
                 };
                 let factors = [query, query + 1].map(|query| {
                     let weights = part(self.weights, query, self.places);
@@ -73,9 +81,7 @@ impl<T: Element> AttendCached<'_, T> {
             for (i, totals) in totals.into_iter().enumerate() {
                 let start = (query + i) * self.width;
                 let out = self.out.get_mut(start + column..start + end);
-                for (out, total) in out.unwrap_or_default().iter_mut().zip(totals) {
-                    *out = total;
-                }
+                store(out.unwrap_or_default(), totals);
             }
         }
     }
@@ -85,6 +91,25 @@ impl<T: Element> AttendCached<'_, T> {
 #[inline(always)]
 fn part(x: &[f32], i: usize, len: usize) -> &[f32] {
     x.get(i * len..(i + 1) * len).unwrap_or(&[])
+}
+
+/// As many of eight numbers as there is room for.
+#[inline(always)]
+fn store(to: &mut [f32], eight: [f32; HALF]) {
+    if let Some(to) = to.first_chunk_mut() {
+        *to = eight;
+    } else {
+        for (to, x) in to.iter_mut().zip(eight) {
+            *to = x;
+        }
+    }
+}
+
+/// Whether factors stay finite when they are multiplied with the scale of elements.
+#[inline(always)]
+fn can_be_scaled<T: Element>(factors: &[f32]) -> bool {
+    let limit = f32::MAX / T::SCALE;
+    factors.iter().all(|factor| factor.abs() <= limit)
 }
 
 /// Chains of a column: four vectors of columns have one, two vectors have two, the last one has four.
@@ -109,6 +134,8 @@ struct Rows<'a, T> {
     elements: &'a [T],
     start: usize,
     stride: usize,
+    /// Whether the factors [`can_be_scaled`].
+    scalable: bool,
 }
 
 impl<T: Element> Rows<'_, T> {
@@ -118,37 +145,46 @@ impl<T: Element> Rows<'_, T> {
     fn sums(self, factors: [&[f32]; PAIR], step: usize) -> [[f32; HALF]; PAIR] {
         let rows = factors[0].len().div_ceil(step.max(1));
         let last = self.start + rows.saturating_sub(1) * self.stride;
-        if last + HALF <= self.elements.len() {
-            self.sums_of_eight(factors, step, rows)
-        } else {
-            factors.map(|factors| self.sums_one_by_one(factors, step))
+        let mut sums = [[0.0; HALF]; PAIR];
+        let fast = self.scalable && last + HALF <= self.elements.len();
+        if !fast || !self.sums_of_eight(factors, step, &mut sums) {
+            sums = factors.map(|factors| self.sums_one_by_one(factors, step));
         }
+        sums
     }
 
-    /// A function of its own: both passes would each bring a copy.
+    /// `false` if an element is too large for it. A function of its own: both passes would each bring
+    /// a copy.
     #[inline(never)]
     fn sums_of_eight(
         self,
         factors: [&[f32]; PAIR],
         step: usize,
-        rows: usize,
-    ) -> [[f32; HALF]; PAIR] {
-        let mut sums = [[0.0; HALF]; PAIR];
+        out: &mut [[f32; HALF]; PAIR],
+    ) -> bool {
+        let [first, second] = factors;
+        let second = second.get(..first.len()).unwrap_or(first);
+        let (mut sums, mut seen, mut i) = ([[0.0; HALF]; PAIR], 0, 0);
         let mut rest = self.elements.get(self.start..).unwrap_or(&[]);
-        for row in (0..rows * step).step_by(step.max(1)) {
-            let Some(elements) = rest.first_chunk() else {
-                break;
-            };
-            let elements = T::eight(elements);
-            for (sums, factors) in sums.iter_mut().zip(factors) {
-                let factor = factors.get(row).copied().unwrap_or(0.0);
+        while let Some(elements) = rest.first_chunk() {
+            // One after the other: together they cost the compiler seven instructions more.
+            let Some(first) = first.get(i) else { break };
+            let Some(second) = second.get(i) else { break };
+            let elements = T::eight(elements, &mut seen);
+            for (sums, factor) in sums.iter_mut().zip([first, second]) {
+                let factor = factor * T::SCALE;
                 for (sum, x) in sums.iter_mut().zip(elements) {
                     *sum += factor * x;
                 }
             }
-            rest = rest.get(self.stride..).unwrap_or(&[]);
+            let Some(after) = rest.get(self.stride..) else {
+                break;
+            };
+            rest = after;
+            i += step;
         }
-        sums
+        *out = sums;
+        !T::has_large(seen)
     }
 
     #[inline(never)]

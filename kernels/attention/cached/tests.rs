@@ -1,4 +1,5 @@
 use super::*;
+use crate::half::{f32_to_half, half_to_f32};
 use crate::simd::Backend;
 use crate::testing::{assert_close, on_every_backend, tolerance, values};
 use std::vec;
@@ -113,6 +114,79 @@ fn single_precision_agrees_with_the_formula() {
 #[test]
 fn half_precision_agrees_with_the_formula_over_what_it_keeps() {
     agrees_with_the_formula(f32_to_half(f32::NAN));
+}
+
+/// Halves of every kind in turn, and queries that no half's scale may be multiplied with.
+#[test]
+fn what_no_shift_converts_gives_the_bits_of_the_conversion() {
+    const W: usize = 16;
+    let kinds = [
+        &[0x0001_u16, 0x83FF, 0x0400, 0x8000, 0x3C00, 0x5FFF, 0xDFFF][..],
+        &[0x6000, 0x3C00, 0x7BFF, 0x0001, 0xE000],
+        &[0x7C00, 0x3C00, 0x0000],
+        &[0xFC00, 0x3555],
+        &[0x7E00, 0x0001],
+    ];
+    let queries = [
+        0.5,
+        -1e-40,
+        65535.9,
+        65536.0,
+        -3e38,
+        f32::INFINITY,
+        f32::NAN,
+    ];
+    for kind in kinds {
+        for places in [8, 9, 21] {
+            let cells: Vec<u16> = kind.iter().copied().cycle().take(W * 24).collect();
+            let singles: Vec<f32> = cells.iter().map(|x| half_to_f32(*x)).collect();
+            for large in queries {
+                let mut q = values(2 * W, 1);
+                q[3] = large;
+                let halves = Cached::new(&cells, &cells, W, 24).unwrap();
+                let whole = Cached::new(&singles, &singles, W, 24).unwrap();
+                on_every_backend(|backend| {
+                    let got = bits(backend, &q, halves, places);
+                    assert_eq!(got, bits(backend, &q, whole, places), "{kind:x?} {large}");
+                });
+            }
+        }
+    }
+}
+
+/// Results and weights, with one NaN for all; as a machine without vectors has them, on the portable
+/// backend.
+fn bits<T: Element>(backend: Backend, q: &[f32], cached: Cached<'_, T>, places: usize) -> Vec<u32> {
+    let width = q.len() / 2;
+    let (mut out, mut weights) = (vec![0.0; q.len()], vec![0.0; 2 * places]);
+    let mut attend = AttendCached {
+        out: &mut out,
+        weights: &mut weights,
+        q,
+        cached,
+        first: 0,
+        width,
+        places,
+        scale: 1e-3,
+    };
+    if let Backend::Portable(simd) = backend {
+        attend.narrow_scores(2);
+        for weights in attend.weights.chunks_mut(places) {
+            let factor = Exponentials { x: weights }.run(simd);
+            weights.iter_mut().for_each(|weight| *weight *= factor);
+        }
+        attend.narrow_weighted_sums(2);
+    } else {
+        backend.run(attend);
+    }
+    let one_nan = |x: &f32| {
+        if x.is_nan() {
+            f32::NAN.to_bits()
+        } else {
+            x.to_bits()
+        }
+    };
+    out.iter().chain(&weights).map(one_nan).collect()
 }
 
 #[test]

@@ -103,8 +103,11 @@ fn parts(memory: &mut Memory) -> Option<()> {
     line("products_of_layers ", LAYERS * blocks);
     line("product_of_logits ", product(1024, D)?);
 
-    let cells: &[u16] = bytemuck::cast_slice(floats);
-    let cells = cells.get(..CONTEXT * KEYS)?;
+    // Numbers below 2, as keys and values are.
+    let cells: &mut [u16] = bytemuck::cast_slice_mut(floats);
+    let cells = cells.get_mut(..CONTEXT * KEYS)?;
+    cells.iter_mut().for_each(|cell| *cell &= 0xBFFF);
+    let cells = &*cells;
     let cache = Cached::new(cells, cells, KEYS, CONTEXT).ok()?;
     let (query, found, scores) = (
         x.get(..32)?,
