@@ -14,14 +14,11 @@ use super::lexicon::TokenBytes;
 use super::merges::Mergeable;
 use super::speller::SHORT;
 use super::token_table::TokenTable;
-use crate::parallel;
 use barelm_kernels::bpe::table::{HashedParts, NONE, PairSlot};
 use barelm_kernels::simd::prefetch;
 
 /// Tokens whose memory is asked for before they are looked at.
 const BATCH: usize = 16;
-/// Tokens that a thread takes at a time.
-const CHUNK: usize = 1024;
 
 /// How a token is made.
 #[derive(Clone, Copy)]
@@ -87,8 +84,9 @@ impl<'t> Splits<'t> {
             splits.made[*id as usize] = byte;
         }
         for group in all.ids.groups().skip(2) {
-            for (id, made) in group.iter().zip(splits.made_of(group, others)) {
-                splits.made[*id as usize] = made?;
+            for ids in group.chunks(BATCH) {
+                splits.prefetch(ids);
+                ids.iter().try_for_each(|id| splits.make(*id, others))?;
             }
         }
         Ok(splits)
@@ -115,28 +113,8 @@ impl<'t> Splits<'t> {
         }
     }
 
-    /// How tokens of one length are made; all shorter ones are known.
-    fn made_of(&self, group: &[u32], others: Others) -> Vec<Result<Made, Disorder>> {
-        let find = |ids: &[u32]| -> Vec<_> {
-            let mut made = Vec::with_capacity(ids.len());
-            for ids in ids.chunks(BATCH) {
-                self.prefetch(ids);
-                made.extend(ids.iter().map(|id| self.how_made(*id, others)));
-            }
-            made
-        };
-        if group.len() <= CHUNK {
-            return find(group);
-        }
-        let chunks = group.chunks(CHUNK).collect();
-        parallel::map(parallel::default_threads(), chunks, find)
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-
-    /// How a token is made; all shorter ones are known.
-    fn how_made(&self, id: u32, others: Others) -> Result<Made, Disorder> {
+    /// Finds out how a token is made; all shorter ones are known.
+    fn make(&mut self, id: u32, others: Others) -> Result<(), Disorder> {
         let token = self.tokens.get(id);
         let parts = HashedParts::new(token);
         let listed = self.pair(id).filter(|pair| self.holds(&parts, *pair));
@@ -145,15 +123,17 @@ impl<'t> Splits<'t> {
             Others::ByBytes => self.find(token, &parts),
         });
         let Some((left, right)) = found else {
-            return Ok(NOT);
+            self.made[id as usize] = NOT;
+            return Ok(());
         };
         let len = token.len() as u32;
         let time = id + 1;
-        let part_of = |id: u32| self.made[id as usize].time;
         #[rustfmt::skip]
         let made = Made { time, left, right, len };
+        self.made[id as usize] = made;
+        let part_of = |id: u32| self.made[id as usize].time;
         match part_of(left).max(part_of(right)) < time {
-            true => Ok(made),
+            true => Ok(()),
             false => Err(Disorder),
         }
     }

@@ -8,7 +8,6 @@ use super::names::{End, Vocab, append_name};
 use super::split;
 use crate::Error;
 use crate::corpus::map::map_path;
-use crate::parallel::default_threads;
 use crate::tokenizer::lexicon::{Lexicon, Merges, PartList, TokenBytes};
 use crate::tokenizer::{LoadOptions, MergeRule};
 use serde::Deserialize;
@@ -17,7 +16,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::thread::{Scope, ScopedJoinHandle};
 
 /// What of the file says which model it is; other models' lists have other shapes.
 #[derive(Deserialize)]
@@ -144,24 +142,17 @@ pub(in crate::tokenizer) fn unread_parts(path: &Path) -> crate::Result<Vec<Strin
 
 impl Lists {
     fn find(content: &[u8]) -> Scan<Self> {
-        std::thread::scope(|scope| {
-            let mut early = EarlyMerges::begin(scope, content);
-            let mut merges = |cursor: &mut Cursor<'_>| {
-                let read = early.take().and_then(|early| early.finish(cursor));
-                read.map_or_else(|| read_merges(cursor), Ok)
-            };
-            let mut lists = Self::default();
-            let mut cursor = Cursor::new(content);
-            cursor.members(|cursor, key| match (key, cursor.peek()) {
-                (b"model", Some(b'{')) => cursor.members(|cursor, key| match key {
-                    b"vocab" => found(&mut lists.vocab, cursor, Vocab::read),
-                    b"merges" => found(&mut lists.merges, cursor, &mut merges),
-                    _ => cursor.skip(),
-                }),
+        let mut lists = Self::default();
+        let mut cursor = Cursor::new(content);
+        cursor.members(|cursor, key| match (key, cursor.peek()) {
+            (b"model", Some(b'{')) => cursor.members(|cursor, key| match key {
+                b"vocab" => found(&mut lists.vocab, cursor, Vocab::read),
+                b"merges" => found(&mut lists.merges, cursor, read_merges),
                 _ => cursor.skip(),
-            })?;
-            Ok(lists)
-        })
+            }),
+            _ => cursor.skip(),
+        })?;
+        Ok(lists)
     }
 
     /// The file with something short in the place of each list.
@@ -181,43 +172,6 @@ impl Lists {
         outline
     }
 }
-
-/// Merges that another thread reads while this one reads the vocabulary: from the first place that
-/// looks like the start of their list. Only the walk that comes by there knows whether it is.
-struct EarlyMerges<'s> {
-    start: usize,
-    /// The list and where it ends.
-    read: ScopedJoinHandle<'s, Option<(PartList, usize)>>,
-}
-
-impl<'s> EarlyMerges<'s> {
-    fn begin<'c: 's>(scope: &'s Scope<'s, '_>, content: &'c [u8]) -> Option<Self> {
-        if default_threads() == 1 {
-            return None;
-        }
-        let mut cursor = Cursor::new(content);
-        let mut places = memchr::memmem::find_iter(content, KEY);
-        places.find(|at| {
-            cursor.go_to(at + KEY.len());
-            cursor.take(b':') && cursor.peek() == Some(b'[')
-        })?;
-        let start = cursor.at();
-        let read = scope.spawn(move || Some((read_merges(&mut cursor).ok()?, cursor.at())));
-        Some(Self { start, read })
-    }
-
-    /// The list, if it is the one at the cursor, which goes behind it.
-    fn finish(self, cursor: &mut Cursor<'_>) -> Option<PartList> {
-        if self.start != cursor.at() {
-            return None;
-        }
-        let (parts, end) = self.read.join().ok()??;
-        cursor.go_to(end);
-        Some(parts)
-    }
-}
-
-const KEY: &[u8] = b"\"merges\"";
 
 /// Reads the list at the cursor, or walks over it if it is of another kind of model.
 fn found<T>(
