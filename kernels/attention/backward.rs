@@ -61,7 +61,9 @@ pub const fn attention_backward_workspace_len(n: usize, m: usize, d: usize, dv: 
 ///
 /// # Precision
 /// Within `1e-5` of the magnitudes that each gradient adds up, for scores of ordinary size. What a
-/// query does not see gets no gradient from it. Equal bits within a rounding class.
+/// query does not see gets no gradient from it. Equal bits within a rounding class for finite
+/// operands; NaN in `dout` may also reach keys that other queries of its group see, and groups are
+/// smaller on 32-bit machines.
 ///
 /// ```
 /// use barelm_kernels::attention::*;

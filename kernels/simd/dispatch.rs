@@ -15,6 +15,9 @@ pub enum Backend {
     /// AVX-512 F and BW.
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    /// What stands for [`Portable`] on 32-bit machines without vectors.
+    #[cfg(all(test, not(target_pointer_width = "32")))]
+    Scalar(super::scalar::Portable),
 }
 
 impl Backend {
@@ -50,6 +53,8 @@ impl Backend {
         ];
         #[cfg(not(target_arch = "x86_64"))]
         let others = [];
+        #[cfg(all(test, not(target_pointer_width = "32")))]
+        let portable = [Some(Self::Scalar(super::scalar::Portable)), portable[0]];
         portable.into_iter().chain(others).flatten()
     }
 
@@ -61,6 +66,8 @@ impl Backend {
             Self::Avx2(_) => Avx2::NAME,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => Avx512::NAME,
+            #[cfg(all(test, not(target_pointer_width = "32")))]
+            Self::Scalar(_) => "scalar",
         }
     }
 
@@ -70,6 +77,8 @@ impl Backend {
             Self::Portable(_) => Portable::FUSED,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) | Self::Avx512(_) => true,
+            #[cfg(all(test, not(target_pointer_width = "32")))]
+            Self::Scalar(_) => false,
         }
     }
 
@@ -82,6 +91,8 @@ impl Backend {
             Self::Avx2(token) => token.run(kernel),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(token) => token.run(kernel),
+            #[cfg(all(test, not(target_pointer_width = "32")))]
+            Self::Scalar(token) => kernel.run(token),
         }
     }
 }

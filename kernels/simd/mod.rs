@@ -40,6 +40,9 @@ mod dispatch;
 )]
 mod portable;
 mod prefetch;
+// On every machine: kernels' tests run what 32-bit machines run.
+#[cfg(all(test, not(target_pointer_width = "32")))]
+mod scalar;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;

@@ -173,7 +173,7 @@ fn number_by_number_the_exponentials_and_their_sum_have_the_same_bits() {
     let simd = crate::simd::Portable;
     for n in LENGTHS {
         let mut wide = values(n, 3);
-        let mut narrow = wide.clone();
+        let (mut narrow, mut in_place) = (wide.clone(), wide.clone());
         let sum = exp_of_difference_with(simd, &mut wide, 0.5);
         let exponentials = narrow.iter_mut().map(|x| {
             *x = exp_of_one(*x - 0.5);
@@ -181,5 +181,11 @@ fn number_by_number_the_exponentials_and_their_sum_have_the_same_bits() {
         });
         assert_eq!(narrow_sum(simd, n, exponentials), sum, "{n}");
         assert_eq!(narrow, wide);
+        assert_eq!(
+            narrow_exp_of_difference(simd, &mut in_place, 0.5),
+            sum,
+            "{n}"
+        );
+        assert_eq!(in_place, wide);
     }
 }
