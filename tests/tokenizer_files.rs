@@ -56,6 +56,35 @@ fn a_tokenizer_goes_through_all_formats_and_comes_back() {
 }
 
 #[test]
+fn the_merges_of_a_json_file_are_those_of_its_model_wherever_they_stand() {
+    let place = Workplace::new();
+    let (text, model) = trained(&place, &[]);
+    let ids = |model: &str| succeed(&["tokenizer", "encode", "-m", model, &text]);
+    let file: Value = serde_json::from_slice(&std::fs::read(&model).unwrap()).unwrap();
+    let [vocab, merges] = ["vocab", "merges"].map(|list| file["model"][list].to_string());
+    let rest = |value: &Value| {
+        let text = value.to_string();
+        text[1..text.len() - 1].to_string()
+    };
+    let mut outline = file.clone();
+    let of_model = outline.as_object_mut().unwrap().remove("model").unwrap();
+    let mut of_model = of_model.as_object().unwrap().clone();
+    of_model.retain(|name, _| name != "vocab" && name != "merges");
+    let (outline, of_model) = (rest(&outline), rest(&of_model.into()));
+    let in_order = format!(r#"{of_model}, "vocab": {vocab}, "merges": {merges}"#);
+    let merges_first = format!(r#""merges": {merges}, "vocab": {vocab}, {of_model}"#);
+    let other_lists = r#""merges": ["a b"], "notes": {"merges" : [1, 2"#;
+    for file in [
+        format!(r#"{{{outline}, "model": {{{in_order}}}}}"#),
+        format!(r#"{{{outline}, "model": {{{merges_first}}}}}"#),
+        format!(r#"{{{other_lists}]}}, {outline}, "model": {{{in_order}}}}}"#),
+    ] {
+        let other = place.write("other.json", file.as_bytes());
+        assert!(ids(&other) == ids(&model));
+    }
+}
+
+#[test]
 fn what_a_format_cannot_hold_is_refused_by_name() {
     let place = Workplace::new();
     let (text, model) = trained(&place, &["--special", "<|end|>"]);

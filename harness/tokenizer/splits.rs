@@ -7,6 +7,10 @@
 //! merged by then. At most one split of a token can hold, for it has one encoding. The pair of two
 //! neighbours is found in the table of tokens, by the bytes of both: no table of pairs is needed.
 //!
+//! A split is judged by how shorter tokens are made. So each listed pair is first taken for the right
+//! one, and all are looked at, on all cores: if each holds where the others do, all do. Only if one
+//! does not, tokens are gone through in the order of their lengths.
+//!
 //! Going back in time needs tokens that come after their parts, as those of all trained vocabularies
 //! do; others are merged byte by byte, by the [speller](super::speller).
 
@@ -14,11 +18,15 @@ use super::lexicon::TokenBytes;
 use super::merges::Mergeable;
 use super::speller::SHORT;
 use super::token_table::TokenTable;
+use crate::parallel;
 use barelm_kernels::bpe::table::{HashedParts, NONE, PairSlot};
 use barelm_kernels::simd::prefetch;
 
 /// Tokens whose memory is asked for before they are looked at.
 const BATCH: usize = 16;
+
+/// Tokens that a thread takes at a time.
+const CHUNK: usize = 1 << 14;
 
 /// How a token is made.
 #[derive(Clone, Copy)]
@@ -83,13 +91,47 @@ impl<'t> Splits<'t> {
             let byte = Made { time, len, ..NOT };
             splits.made[*id as usize] = byte;
         }
-        for group in all.ids.groups().skip(2) {
-            for ids in group.chunks(BATCH) {
+        let short = || all.ids.groups().skip(2);
+        short().for_each(|group| splits.believe(group));
+        let chunks = short().flat_map(|group| group.chunks(CHUNK)).collect();
+        let as_listed = |ids: &[u32]| splits.are_as_listed(ids, others);
+        let found = parallel::map(parallel::default_threads(), chunks, as_listed);
+        if found.contains(&false) {
+            for ids in short().flat_map(|group| group.chunks(BATCH)) {
                 splits.prefetch(ids);
                 ids.iter().try_for_each(|id| splits.make(*id, others))?;
             }
         }
         Ok(splits)
+    }
+
+    /// Takes the listed pairs of these tokens for those that make them.
+    fn believe(&mut self, ids: &[u32]) {
+        for id in ids {
+            let len = self.tokens.len_of(*id) as u32;
+            let made = &mut self.made[*id as usize];
+            if made.left != NONE {
+                (made.time, made.len) = (id + 1, len);
+            }
+        }
+    }
+
+    /// Whether these tokens are made of their listed pairs, and of no pair if none is listed, as far
+    /// as that holds for all shorter ones.
+    fn are_as_listed(&self, ids: &[u32], others: Others) -> bool {
+        let is_as_listed = |id: &u32| {
+            let token = self.tokens.get(*id);
+            let parts = HashedParts::new(token);
+            match (self.pair(*id), others) {
+                (Some(pair), _) => self.holds(&parts, pair) && self.comes_after(*id, pair),
+                (None, Others::DoNotMerge) => true,
+                (None, Others::ByBytes) => self.find(token, &parts).is_none(),
+            }
+        };
+        ids.chunks(BATCH).all(|ids| {
+            self.prefetch(ids);
+            ids.iter().all(is_as_listed)
+        })
     }
 
     /// The two tokens that make a short one.
@@ -126,16 +168,20 @@ impl<'t> Splits<'t> {
             self.made[id as usize] = NOT;
             return Ok(());
         };
-        let len = token.len() as u32;
-        let time = id + 1;
+        let (time, len) = (id + 1, token.len() as u32);
         #[rustfmt::skip]
         let made = Made { time, left, right, len };
         self.made[id as usize] = made;
-        let part_of = |id: u32| self.made[id as usize].time;
-        match part_of(left).max(part_of(right)) < time {
+        match self.comes_after(id, (left, right)) {
             true => Ok(()),
             false => Err(Disorder),
         }
+    }
+
+    /// Whether a token comes after its parts.
+    fn comes_after(&self, id: u32, (left, right): (u32, u32)) -> bool {
+        let time = |id: u32| self.made[id as usize].time;
+        time(left).max(time(right)) <= id
     }
 
     /// The split of a token that holds.
@@ -153,13 +199,13 @@ impl<'t> Splits<'t> {
     fn holds(&self, parts: &HashedParts, (mut left, mut right): (u32, u32)) -> bool {
         let made = |id: u32| self.made[id as usize];
         let (mut l, mut r) = (made(left), made(right));
-        if l.time.max(r.time) == NEVER {
-            return false;
-        }
         let at = l.len;
         // When the token on either side becomes a part of another.
         let (mut left_end, mut right_end) = (NEVER, NEVER);
         loop {
+            if l.time.max(r.time) == NEVER {
+                return false;
+            }
             if l.time > r.time {
                 (left_end, left) = (l.time, l.right);
                 l = made(left);
@@ -251,8 +297,15 @@ mod tests {
             let ids = &ByLength::tokens(&tokens, &ids);
             #[rustfmt::skip]
             let all = Mergeable { tokens: &tokens, table: &table, bytes: &bytes, ids };
-            let listed = some_pairs(&mut rng, &by_bytes);
             let spelled = spelled_pairs(&tokens, &bytes, ids);
+            let listed = match round % 4 {
+                0 => {
+                    let mut pairs = spelled.clone();
+                    pairs.sort_unstable_by_key(|[.., id]| *id);
+                    pairs
+                }
+                _ => some_pairs(&mut rng, &by_bytes),
+            };
             assert_eq!(pairs_from_listed(all, &listed), spelled);
             let Ok(splits) = Splits::new(all, &listed, Others::DoNotMerge) else {
                 continue;

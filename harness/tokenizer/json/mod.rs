@@ -1,6 +1,7 @@
 //! Hugging Face's `tokenizer.json` with a byte-level BPE model.
 
 pub(super) mod cursor;
+mod lists;
 pub(super) mod names;
 mod read;
 mod split;

@@ -3,8 +3,9 @@
 //! The two long lists, vocabulary and merges, are read where they stand; what is left when they
 //! are cut out is small, and goes to a parser of values.
 
-use super::cursor::{Bad, Cursor, Scan};
-use super::names::{End, Vocab, append_name};
+use super::cursor::Bad;
+use super::lists::Lists;
+use super::names::Vocab;
 use super::split;
 use crate::Error;
 use crate::corpus::map::map_path;
@@ -14,7 +15,6 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 
 /// What of the file says which model it is; other models' lists have other shapes.
@@ -70,15 +70,6 @@ struct Model {
     byte_fallback: bool,
     #[serde(default)]
     ignore_merges: bool,
-}
-
-/// A list in the file: where it stands, and what was read.
-type Found<T> = Option<(Range<usize>, Scan<T>)>;
-
-#[derive(Default)]
-struct Lists {
-    vocab: Found<Vocab>,
-    merges: Found<PartList>,
 }
 
 /// Reads the file's vocabulary.
@@ -138,102 +129,6 @@ pub(in crate::tokenizer) fn unread_parts(path: &Path) -> crate::Result<Vec<Strin
     let parts = ["post_processor", "truncation", "padding"].into_iter();
     let parts = parts.filter(|part| does_something(part));
     Ok(parts.map(String::from).collect())
-}
-
-impl Lists {
-    fn find(content: &[u8]) -> Scan<Self> {
-        let mut lists = Self::default();
-        let mut cursor = Cursor::new(content);
-        cursor.members(|cursor, key| match (key, cursor.peek()) {
-            (b"model", Some(b'{')) => cursor.members(|cursor, key| match key {
-                b"vocab" => found(&mut lists.vocab, cursor, Vocab::read),
-                b"merges" => found(&mut lists.merges, cursor, read_merges),
-                _ => cursor.skip(),
-            }),
-            _ => cursor.skip(),
-        })?;
-        Ok(lists)
-    }
-
-    /// The file with something short in the place of each list.
-    fn cut_out(&self, content: &[u8]) -> Vec<u8> {
-        let vocab = self.vocab.iter().map(|(range, _)| range.clone());
-        let mut ranges: Vec<_> = vocab
-            .chain(self.merges.iter().map(|(r, _)| r.clone()))
-            .collect();
-        ranges.sort_by_key(|range| range.start);
-        let (mut outline, mut done) = (Vec::new(), 0);
-        for range in ranges {
-            outline.extend_from_slice(&content[done..range.start]);
-            outline.extend_from_slice(b"0");
-            done = range.end;
-        }
-        outline.extend_from_slice(&content[done..]);
-        outline
-    }
-}
-
-/// Reads the list at the cursor, or walks over it if it is of another kind of model.
-fn found<T>(
-    list: &mut Found<T>,
-    cursor: &mut Cursor<'_>,
-    read: impl FnOnce(&mut Cursor<'_>) -> Scan<T>,
-) -> Scan<()> {
-    if list.is_some() {
-        return cursor.bad("not a tokenizer.json: this list stands here twice");
-    }
-    cursor.peek();
-    let start = cursor.at();
-    let content = read(cursor);
-    if content.is_err() {
-        cursor.go_to(start);
-        cursor.skip()?;
-    }
-    *list = Some((start..cursor.at(), content));
-    Ok(())
-}
-
-/// `["left right", ["left", "right"], ...]`: both forms are in use.
-fn read_merges(cursor: &mut Cursor<'_>) -> Scan<PartList> {
-    let mut parts = PartList::default();
-    parts.ends.reserve(cursor.rest().len() / 64);
-    cursor.elements(|cursor| {
-        let in_list = cursor.take(b'[');
-        let middle = read_part(cursor, &mut parts.blob, in_list, true)?;
-        if in_list {
-            cursor.expect(b',')?;
-        }
-        let end = read_part(cursor, &mut parts.blob, in_list, false)?;
-        if in_list {
-            cursor.expect(b']')?;
-        }
-        parts.ends.push((middle, end));
-        Ok(())
-    })?;
-    Ok(parts)
-}
-
-/// Appends one part of a merge; returns where it ends.
-fn read_part(
-    cursor: &mut Cursor<'_>,
-    blob: &mut Vec<u8>,
-    in_list: bool,
-    is_left: bool,
-) -> Scan<u32> {
-    if in_list || is_left {
-        cursor.expect(b'"')?;
-    }
-    let start = cursor.at();
-    let end = match (in_list, is_left) {
-        (false, true) => End::Space,
-        _ => End::Quote,
-    };
-    if append_name(cursor, blob) != end {
-        let at = start;
-        let message = "a merge is two tokens of a byte-level vocabulary; this is none".into();
-        return Err(Bad { at, message });
-    }
-    Ok(blob.len() as u32)
 }
 
 fn lexicon(
