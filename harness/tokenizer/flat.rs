@@ -51,9 +51,11 @@ impl FlatTables {
                 flat.fill_pairs_from_ranks(&ids, spelled)?;
             }
             (MergeRule::BytesRank, None) => {
-                let pairs = merges::pairs_from_listed(flat.mergeable(&ids, &table), &listed);
+                let all = flat.mergeable(&ids, &table);
+                let (pairs, are_listed) = merges::pairs_from_listed(all, &listed);
+                let seen = if are_listed { pairs.len() } else { 0 };
                 let pairs = flat.fill_pairs_from_ranks(&ids, pairs)?;
-                merges::agree(&listed, &pairs)?;
+                merges::agree(&listed, &pairs[seen..])?;
             }
         }
         debug_assert_eq!(flat.tables().check(), Ok(()));
@@ -134,10 +136,11 @@ impl FlatTables {
         &mut self,
         ids: &ByLength,
         table: &TokenTable,
-        mut pairs: Vec<PairSlot>,
+        mut pairs: HugeSlice<PairSlot>,
     ) -> Result<(), String> {
-        let mut reached = merges::reached_by_pairs(self.mergeable(ids, table), &mut pairs);
-        self.head[2] = self.fill_pairs(&pairs, pairs.len())?;
+        let (mut reached, distinct) =
+            merges::reached_by_pairs(self.mergeable(ids, table), &mut pairs);
+        self.head[2] = self.fill_pairs(&pairs[..distinct], distinct)?;
         let mut speller = LongSpeller::default();
         for id in &ids.long {
             let spelled = speller.spell(self.tokenizer(), self.tokens.get(*id));
@@ -159,10 +162,14 @@ impl FlatTables {
     }
 
     /// The merges of a vocabulary; none where nobody reads them.
-    fn listed_pairs(&self, lexicon: &Lexicon, table: &TokenTable) -> Result<Vec<PairSlot>, String> {
+    fn listed_pairs(
+        &self,
+        lexicon: &Lexicon,
+        table: &TokenTable,
+    ) -> Result<HugeSlice<PairSlot>, String> {
         let mut names = Names::new(self, table, &lexicon.specials);
         match (&lexicon.merges, lexicon.rule) {
-            (Merges::Ids(_), MergeRule::BytesRank) => Ok(Vec::new()),
+            (Merges::Ids(_), MergeRule::BytesRank) => Ok(HugeSlice::default()),
             (Merges::Ids(merges), MergeRule::PairRank) => names.pairs_of_ids(merges),
             (Merges::Parts(parts), _) => names.pairs_of_parts(parts),
         }

@@ -66,13 +66,10 @@ impl TokenBytes {
     /// Tokens by id from tokens in any order: `entries` are an id and where its bytes end in
     /// `blob`, each starting where the one before ends. No id occurs twice.
     pub(super) fn from_unsorted(blob: Vec<u8>, entries: &[(u32, u32)]) -> Self {
-        let in_order = (0u32..).zip(entries).all(|(id, (found, _))| id == *found);
-        let ends = || entries.iter().map(|(_, end)| *end);
-        if in_order {
-            let offsets = std::iter::once(0).chain(ends()).collect();
-            return Self { offsets, blob };
+        if entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+            return Self::from_sorted(blob, entries);
         }
-        let starts = std::iter::once(0).chain(ends());
+        let starts = std::iter::once(0).chain(entries.iter().map(|(_, end)| *end));
         let mut sorted: Vec<_> = entries.iter().zip(starts).collect();
         sorted.sort_unstable_by_key(|((id, _), _)| *id);
         let mut tokens = Self::with_capacity(entries.len(), blob.len());
@@ -81,6 +78,19 @@ impl TokenBytes {
             tokens.push(&blob[start as usize..*end as usize]);
         }
         tokens
+    }
+
+    /// [`Self::from_unsorted`] for ids that go up: their bytes stay where they are.
+    fn from_sorted(blob: Vec<u8>, entries: &[(u32, u32)]) -> Self {
+        let len = entries.last().map_or(0, |(id, _)| *id as usize + 1);
+        let mut offsets = Vec::with_capacity(len + 1);
+        let mut start = 0;
+        for (id, end) in entries {
+            offsets.resize(*id as usize + 1, start);
+            start = *end;
+        }
+        offsets.push(start);
+        Self { offsets, blob }
     }
 
     /// Appends tokens that do not exist until the next id is `id`.

@@ -80,20 +80,23 @@ pub(super) fn spelled_pairs(tokens: &TokenBytes, bytes: &[u32], ids: &ByLength) 
     pairs
 }
 
-/// [`spelled_pairs`], found sooner where they are `listed`.
-pub(super) fn pairs_from_listed(all: Mergeable<'_>, listed: &[PairSlot]) -> Vec<PairSlot> {
+/// [`spelled_pairs`], found sooner where they are `listed`; and whether all of them are.
+pub(super) fn pairs_from_listed(all: Mergeable<'_>, listed: &[PairSlot]) -> (Vec<PairSlot>, bool) {
     let Ok(splits) = Splits::new(all, listed, Others::ByBytes) else {
-        return spelled_pairs(all.tokens, all.bytes, all.ids);
+        let spelled = spelled_pairs(all.tokens, all.bytes, all.ids);
+        return (spelled, false);
     };
     let pair = |id: &u32| splits.pair(*id).map(|(l, r)| [l, r, *id, *id]);
-    all.ids.short.iter().filter_map(pair).collect()
+    let mut pairs = Vec::with_capacity(all.tokens.len());
+    pairs.extend(all.ids.short.iter().filter_map(pair));
+    (pairs, splits.are_all_listed())
 }
 
-/// Drops all but the last of equal pairs, and returns which tokens merging their bytes leads to;
-/// long ones are left out.
+/// Which tokens merging their bytes leads to; long ones are left out. Of equal pairs all but the last
+/// are dropped: the number of those that are left, in front, is returned as well.
 ///
 /// Pairs have the rank of their place.
-pub(super) fn reached_by_pairs(all: Mergeable<'_>, pairs: &mut Vec<PairSlot>) -> Vec<bool> {
+pub(super) fn reached_by_pairs(all: Mergeable<'_>, pairs: &mut [PairSlot]) -> (Vec<bool>, usize) {
     let Mergeable {
         tokens, bytes, ids, ..
     } = all;
@@ -105,7 +108,7 @@ pub(super) fn reached_by_pairs(all: Mergeable<'_>, pairs: &mut Vec<PairSlot>) ->
         for id in &ids.short {
             reached[*id as usize] = splits.is_made(*id);
         }
-        return reached;
+        return (reached, pairs.len());
     }
     let wholes: Vec<u32> = pairs.iter().map(|[.., whole]| *whole).collect();
     let len = |rank: u32| tokens.get(wholes[rank as usize]).len();
@@ -127,27 +130,30 @@ pub(super) fn reached_by_pairs(all: Mergeable<'_>, pairs: &mut Vec<PairSlot>) ->
         }
     }
     add(&mut speller, &ranks.long);
+    let mut len = pairs.len();
     if !distinct {
-        pairs.retain(|[left, right, rank, _]| speller.rank(*left, *right) == *rank);
+        len = 0;
+        for at in 0..pairs.len() {
+            let [left, right, rank, _] = pairs[at];
+            if speller.rank(left, right) == rank {
+                pairs[len] = pairs[at];
+                len += 1;
+            }
+        }
     }
-    reached
+    (reached, len)
 }
 
 /// Whether merging by listed pairs, in their order, is merging by the rank of bytes: each of `pairs`,
 /// to which the ids lead, is listed, and what the listed ones give is in the order of ids.
 pub(super) fn agree(listed: &[PairSlot], pairs: &[PairSlot]) -> Result<(), String> {
+    let is_listed = |[left, right, _, id]: &PairSlot| {
+        let first = listed.partition_point(|[.., whole]| whole < id);
+        let mut of_id = listed[first..].iter().take_while(|[.., whole]| whole == id);
+        of_id.any(|[l, r, ..]| (l, r) == (left, right))
+    };
     let in_order = listed.is_sorted_by_key(|[.., whole]| *whole);
-    let highest = pairs.iter().map(|[.., whole]| *whole).max();
-    let mut missing = vec![None; highest.map_or(0, |id| id as usize + 1)];
-    for [left, right, _, whole] in pairs {
-        missing[*whole as usize] = Some((*left, *right));
-    }
-    for [left, right, _, whole] in listed {
-        if let Some(pair) = missing.get_mut(*whole as usize) {
-            *pair = pair.filter(|pair| *pair != (*left, *right));
-        }
-    }
-    match in_order && missing.iter().all(Option::is_none) {
+    match in_order && pairs.iter().all(is_listed) {
         true => Ok(()),
         false => Err(NOT_BY_RANK.into()),
     }

@@ -4,8 +4,9 @@ use super::byte_chars;
 use super::flat::FlatTables;
 use super::lexicon::PartList;
 use super::token_table::TokenTable;
+use crate::huge::HugeSlice;
 use crate::parallel;
-use barelm_kernels::bpe::table::{EMPTY_PAIR, PairSlot, token_hash};
+use barelm_kernels::bpe::table::{PairSlot, token_hash};
 use std::collections::HashMap;
 
 /// Merges that a thread takes at a time.
@@ -47,10 +48,13 @@ impl<'t> Names<'t> {
     }
 
     /// Merges that are given as ids.
-    pub(super) fn pairs_of_ids(&mut self, merges: &[(u32, u32)]) -> Result<Vec<PairSlot>, String> {
-        let mut pairs = Vec::with_capacity(merges.len());
+    pub(super) fn pairs_of_ids(
+        &mut self,
+        merges: &[(u32, u32)],
+    ) -> Result<HugeSlice<PairSlot>, String> {
+        let mut pairs = HugeSlice::zeroed(merges.len());
         let mut whole = Vec::new();
-        for (rank, (left, right)) in (0u32..).zip(merges) {
+        for ((rank, (left, right)), pair) in (0u32..).zip(merges).zip(&mut pairs[..]) {
             whole.clear();
             for part in [*left, *right] {
                 let token = self.flat.tokens.get(part);
@@ -59,15 +63,15 @@ impl<'t> Names<'t> {
                 }
                 whole.extend_from_slice(token);
             }
-            pairs.push([*left, *right, rank, self.whole(rank, &whole)?]);
+            *pair = [*left, *right, rank, self.whole(rank, &whole)?];
         }
         Ok(pairs)
     }
 
     /// Merges that are given as bytes; looked up on all cores.
-    pub(super) fn pairs_of_parts(&self, parts: &PartList) -> Result<Vec<PairSlot>, String> {
+    pub(super) fn pairs_of_parts(&self, parts: &PartList) -> Result<HugeSlice<PairSlot>, String> {
         let starts = (0..parts.len()).step_by(CHUNK);
-        let mut pairs = vec![EMPTY_PAIR; parts.len()];
+        let mut pairs = HugeSlice::zeroed(parts.len());
         let look_up = |(start, pairs): (usize, &mut [PairSlot])| -> Result<(), String> {
             let mut names = self.clone();
             let mut batches = (start..).step_by(BATCH).zip(pairs.chunks_mut(BATCH));

@@ -18,9 +18,11 @@ use super::lexicon::TokenBytes;
 use super::merges::Mergeable;
 use super::speller::SHORT;
 use super::token_table::TokenTable;
+use crate::huge::HugeSlice;
 use crate::parallel;
 use barelm_kernels::bpe::table::{HashedParts, NONE, PairSlot};
 use barelm_kernels::simd::prefetch;
+use bytemuck::{Pod, Zeroable};
 
 /// Tokens whose memory is asked for before they are looked at.
 const BATCH: usize = 16;
@@ -29,7 +31,8 @@ const BATCH: usize = 16;
 const CHUNK: usize = 1 << 14;
 
 /// How a token is made.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
 struct Made {
     /// When: 0 for a byte, one more than their id for others; [`NEVER`] for those that are not.
     time: u32,
@@ -65,7 +68,8 @@ pub(super) enum Others {
 pub(super) struct Splits<'t> {
     tokens: &'t TokenBytes,
     table: &'t TokenTable,
-    made: Vec<Made>,
+    made: HugeSlice<Made>,
+    all_listed: bool,
 }
 
 impl<'t> Splits<'t> {
@@ -79,7 +83,8 @@ impl<'t> Splits<'t> {
         let mut splits = Self {
             tokens: all.tokens,
             table: all.table,
-            made: vec![NOT; all.tokens.len()],
+            made: HugeSlice::filled(all.tokens.len(), NOT),
+            all_listed: true,
         };
         for [left, right, _, whole] in listed {
             let made = &mut splits.made[*whole as usize];
@@ -96,13 +101,19 @@ impl<'t> Splits<'t> {
         let chunks = short().flat_map(|group| group.chunks(CHUNK)).collect();
         let as_listed = |ids: &[u32]| splits.are_as_listed(ids, others);
         let found = parallel::map(parallel::default_threads(), chunks, as_listed);
-        if found.contains(&false) {
+        splits.all_listed = !found.contains(&false);
+        if !splits.all_listed {
             for ids in short().flat_map(|group| group.chunks(BATCH)) {
                 splits.prefetch(ids);
                 ids.iter().try_for_each(|id| splits.make(*id, others))?;
             }
         }
         Ok(splits)
+    }
+
+    /// Whether each token's pair is the one that was listed for it.
+    pub(super) fn are_all_listed(&self) -> bool {
+        self.all_listed
     }
 
     /// Takes the listed pairs of these tokens for those that make them.
@@ -233,7 +244,7 @@ impl<'t> Splits<'t> {
 mod tests {
     use super::*;
     use crate::kernels::rng::Rng;
-    use crate::tokenizer::merges::{ByLength, pairs_from_listed, spelled_pairs};
+    use crate::tokenizer::merges::{ByLength, agree, pairs_from_listed, spelled_pairs};
     use std::collections::HashMap;
 
     /// Tokens over few letters, mostly two earlier ones together, in any order if `mixed`.
@@ -284,7 +295,7 @@ mod tests {
     #[test]
     fn splits_are_what_merging_leads_to() {
         let mut rng = Rng::new(1);
-        let mut in_order = 0;
+        let (mut in_order, mut all_listed) = (0, 0);
         for round in 0..600 {
             let tokens = vocabulary(&mut rng, round % 3 == 0);
             let by_bytes: HashMap<_, _> = tokens.iter().map(|(id, t)| (t, id)).collect();
@@ -306,7 +317,9 @@ mod tests {
                 }
                 _ => some_pairs(&mut rng, &by_bytes),
             };
-            assert_eq!(pairs_from_listed(all, &listed), spelled);
+            let (pairs, are_listed) = pairs_from_listed(all, &listed);
+            assert!(pairs == spelled && (!are_listed || agree(&listed, &pairs).is_ok()));
+            all_listed += u32::from(are_listed);
             let Ok(splits) = Splits::new(all, &listed, Others::DoNotMerge) else {
                 continue;
             };
@@ -318,5 +331,6 @@ mod tests {
             }
         }
         assert!((300..590).contains(&in_order), "{in_order}");
+        assert!((50..400).contains(&all_listed), "{all_listed}");
     }
 }
