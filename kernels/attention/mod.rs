@@ -25,7 +25,7 @@ mod tests;
 mod tile;
 
 pub use backward::{AttentionGradients, attention_backward, attention_backward_workspace_len};
-pub use cached::{Cached, CachedMut, Element, attend_cached};
+pub use cached::{Cached, CachedMut, Element, attend_cached, cached_capacity};
 pub use decode::{attend_one, attend_one_workspace_len};
 pub use forward::{attention_forward, attention_forward_workspace_len};
 

@@ -1,5 +1,5 @@
-//! Small products: both operands are read where they lie, for copying them would take longer than
-//! it saves. The sums are the same chains, so the bits are those of the packed form. For backends that
+//! Small products: both operands are read where they lie, for copying them as a whole would take longer
+//! than it saves. The sums are the same chains, so the bits are those of the packed form. For backends that
 //! hold a tile of six rows in registers.
 
 use super::tile::{add_tile, rows_of_a};
@@ -28,36 +28,59 @@ pub(super) fn is_small(k: usize, n: usize) -> bool {
 impl Kernel for SmallProduct<'_> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        self.in_tiles::<S, 6, 4, 2>(simd);
+    fn run<S: Simd>(mut self, simd: S) {
+        let n = self.b.cols();
+        if const { S::REGISTERS >= 32 } {
+            // Sixteen sums or more hide how long each multiply-add takes.
+            let wide = n - n % (2 * LANES);
+            self.in_tiles::<S, 8, 4, 2, 2>(simd, 0..wide);
+            self.in_tiles::<S, 16, 8, 4, 1>(simd, wide..n);
+        } else {
+            self.in_tiles::<S, 6, 4, 2, 1>(simd, 0..n);
+        }
     }
 }
 
 impl SmallProduct<'_> {
-    /// `R` rows by a vector a tile, `R2` or `R3` rows at the lower edge.
+    /// Some columns by tiles of `R` rows and `C` vectors, `R2` or `R3` rows at the lower edge. The last
+    /// of single vectors may be shorter.
     #[inline(always)]
-    fn in_tiles<S: Simd, const R: usize, const R2: usize, const R3: usize>(mut self, simd: S) {
-        let (m, n) = (self.a.rows(), self.b.cols());
-        for column in (0..n).step_by(LANES) {
-            let columns = column..n.min(column + LANES);
+    fn in_tiles<S: Simd, const R: usize, const R2: usize, const R3: usize, const C: usize>(
+        &mut self,
+        simd: S,
+        columns: Range<usize>,
+    ) {
+        let m = self.a.rows();
+        for column in columns.clone().step_by(C * LANES) {
+            let columns = column..columns.end.min(column + C * LANES);
             for row in (0..m).step_by(R) {
                 match m - row {
-                    left if left > R2 => self.tile::<S, R>(simd, row, &columns),
-                    left if left > R3 => self.tile::<S, R2>(simd, row, &columns),
-                    _ => self.tile::<S, R3>(simd, row, &columns),
+                    left if left > R2 => self.tile::<S, R, C>(simd, row, &columns),
+                    left if left > R3 => self.tile::<S, R2, C>(simd, row, &columns),
+                    _ => self.tile::<S, R3, C>(simd, row, &columns),
                 }
             }
         }
     }
 
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&mut self, simd: S, row: usize, columns: &Range<usize>) {
-        let a = rows_of_a::<R>(self.a, row, self.b.rows());
-        let sums = match columns.len() {
-            LANES => full_sums(simd, a, self.b, columns.start),
-            _ => edge_sums(simd, a, self.b, columns),
-        };
-        add_tile(simd, &mut self.dst, row, columns, self.accum, sums);
+    fn tile<S: Simd, const R: usize, const C: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        columns: &Range<usize>,
+    ) {
+        if const { S::REGISTERS >= 32 } && columns.len() == C * LANES {
+            let sums = copied_sums::<S, R, C>(simd, self.a, row, self.b, columns.start);
+            add_tile(simd, &mut self.dst, row, columns, self.accum, sums);
+        } else {
+            let a = rows_of_a::<R>(self.a, row, self.b.rows());
+            let sums = match columns.len() {
+                LANES => full_sums(simd, a, self.b, columns.start),
+                _ => edge_sums(simd, a, self.b, columns),
+            };
+            add_tile(simd, &mut self.dst, row, columns, self.accum, sums);
+        }
     }
 }
 
@@ -86,6 +109,59 @@ fn full_sums<S: Simd, const R: usize>(
         rest = rest.get(b.stride()..).unwrap_or(&[]);
     }
     sums
+}
+
+/// `sum over steps p of a[row + r][p] * b[p][column ..]`, `C` vectors of columns, for tiles of so many
+/// rows that no registers are left to tell where each row is: sixteen steps' elements of `a` are copied
+/// side by side.
+#[inline(always)]
+fn copied_sums<S: Simd, const R: usize, const C: usize>(
+    simd: S,
+    a: MatRef<'_>,
+    row: usize,
+    b: MatRef<'_>,
+    column: usize,
+) -> [[S::V; C]; R] {
+    let mut sums = [[simd.splat(0.0); C]; R];
+    let mut steps = [[0.0; LANES]; R];
+    let mut b_rest = b.data().get(column..).unwrap_or(&[]);
+    for p in (0..b.rows()).step_by(LANES) {
+        // Behind the end of a row stands what no step asks for.
+        let mut a_rest = a.data().get(row * a.stride() + p..).unwrap_or(&[]);
+        for steps in &mut steps {
+            simd.store(simd.load_from(a_rest, 0), steps);
+            a_rest = a_rest.get(a.stride()..).unwrap_or(&[]);
+        }
+        for i in 0..LANES.min(b.rows() - p) {
+            add_step::<S, R, C>(simd, &steps, i, b_rest, &mut sums);
+            b_rest = b_rest.get(b.stride()..).unwrap_or(&[]);
+        }
+    }
+    sums
+}
+
+/// Adds step `i` of a few to each of the sums.
+#[inline(always)]
+fn add_step<S: Simd, const R: usize, const C: usize>(
+    simd: S,
+    a: &[[f32; LANES]; R],
+    i: usize,
+    b: &[f32],
+    sums: &mut [[S::V; C]; R],
+) {
+    let Some(b) = b.as_chunks().0.first_chunk::<C>() else {
+        return;
+    };
+    let mut vectors = [simd.splat(0.0); C];
+    for (vector, b) in vectors.iter_mut().zip(b) {
+        *vector = simd.load(b);
+    }
+    for (sums, a) in sums.iter_mut().zip(a) {
+        let a = simd.splat(a[i]);
+        for (sum, b) in sums.iter_mut().zip(vectors) {
+            *sum = simd.mul_add(a, b, *sum);
+        }
+    }
 }
 
 /// [`full_sums`] of fewer columns than a vector has.

@@ -155,7 +155,6 @@ impl Simd for Avx512 {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) }
     }
 
-    /// Pairs of rows, then pairs of pairs, within quarters; then the quarters themselves.
     #[inline(always)]
     fn load_bytes(self, x: &[u8; BYTES]) -> __m512i {
         // SAFETY: `self` proves AVX-512 F; the array holds the 64 bytes read, unaligned.
@@ -186,6 +185,7 @@ impl Simd for Avx512 {
         }
     }
 
+    /// Pairs of rows, then pairs of pairs, within quarters; then the quarters themselves.
     #[inline(always)]
     fn transpose(self, mut v: [__m512; LANES]) -> [__m512; LANES] {
         // SAFETY: `self` proves AVX-512 F.

@@ -138,12 +138,12 @@ impl Problem {
         }
     }
 
-    /// Keys and values as generation keeps them: one cache, in which each head has its dimensions.
+    /// Keys and values as generation keeps them.
     fn fill_cache(&mut self) {
         let [heads, n, d] = self.shape;
         let [_, k, v, _] = &self.tensors;
         let (mut keys, mut values) = (vec![0.0; k.len()], vec![0.0; v.len()]);
-        let mut cache = CachedMut::new(&mut keys, &mut values, heads * d, n).expect("sized so");
+        let mut cache = CachedMut::new(&mut keys, &mut values, heads, d, n).expect("sized so");
         for place in 0..n {
             let row = |x| (0..heads).flat_map(move |h| head(x, h, n, d).row(place).to_vec());
             let (key, value): (Vec<f32>, Vec<f32>) = (row(k).collect(), row(v).collect());
@@ -155,11 +155,10 @@ impl Problem {
     fn one_query(&mut self) {
         let ([heads, n, d], scale) = (self.shape, self.scale());
         let [q, keys, values, _] = &self.tensors;
-        let cached = Cached::new(keys, values, heads * d, n).expect("sized so");
+        let cached = Cached::new(keys, values, heads, d, n).expect("sized so");
         for h in 0..heads {
             let (q, out) = (&q[h * d..][..d], &mut self.results[h * d..][..d]);
-            let (weights, head) = (&mut self.workspace[..n], h * d..(h + 1) * d);
-            attend_cached(out, weights, q, cached, head, scale).expect("fits");
+            attend_cached(out, &mut self.workspace[..n], q, cached, h, scale).expect("fits");
         }
     }
 }

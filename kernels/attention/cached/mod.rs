@@ -1,14 +1,15 @@
 //! The queries of one token against a cache of keys and values, laid out for them: a step of generation.
 //!
-//! Keys are kept transposed, a row a dimension, values as they come, a row a position:
+//! Each head has its part of the cache. Its keys are kept in tiles of sixteen places, transposed: a row a
+//! dimension. Its values are kept as they come, a row a place:
 //!
 //! ```text
-//! scores of sixteen keys    +=  q[i] * (sixteen elements of row i of the keys)       for each i
+//! scores of a tile          +=  q[i] * (row i of the tile)                               for each i
 //! sixteen elements of out   +=  weight[t] * (sixteen elements of row t of the values)    for each t
 //! ```
-//! So no sum runs over lanes. Up to eight registers are summed up at a time, as many as hide the latency
-//! of a multiply-add; values are read in order, keys some lines of each row at a time. Elements are
-//! `f32` or half precision.
+//! So no sum runs over lanes, and all is read in order, keys in four streams. Up to eight registers are
+//! summed up at a time, as many as hide the latency of a multiply-add. Elements are `f32` or half
+//! precision.
 
 mod element;
 mod narrow;
@@ -16,7 +17,6 @@ mod narrow;
 use crate::error::ShapeError;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use crate::softmax::Exponentials;
-use core::ops::Range;
 
 pub use element::Element;
 
@@ -34,35 +34,51 @@ fn load_from<S: Simd, T: Element>(simd: S, x: &[T], start: usize) -> S::V {
     simd.load(&lanes)
 }
 
-/// Keys (`width x capacity`, transposed) and values (`capacity x width`) of one layer.
+/// Keys and values of one layer: for each head `capacity` of them, `width` elements wide.
+///
+/// Element `i` of the key at place `t` of head `h` is number
+/// `(h capacity + 16 (t / 16)) width + 16 i + t % 16` of the keys; that of the value is number
+/// `(h capacity + t) width + i` of the values.
 #[derive(Clone, Copy, Debug)]
 pub struct Cached<'a, T> {
     keys: &'a [T],
     values: &'a [T],
+    heads: usize,
     width: usize,
     capacity: usize,
+}
+
+/// The places that a cache has room for, if it is to hold `places`: whole tiles of sixteen.
+pub const fn cached_capacity(places: usize) -> usize {
+    places.next_multiple_of(LANES)
 }
 
 impl<'a, T: Element> Cached<'a, T> {
     /// Puts keys and values together.
     ///
     /// # Errors
-    /// [`ShapeError`] unless both hold `width * capacity` elements.
+    /// [`ShapeError`] unless both hold `heads * width * capacity` elements, and the capacity is one of
+    /// [`cached_capacity`].
     pub fn new(
         keys: &'a [T],
         values: &'a [T],
+        heads: usize,
         width: usize,
         capacity: usize,
     ) -> Result<Self, ShapeError> {
-        let len = width.checked_mul(capacity);
+        let len = heads
+            .checked_mul(width)
+            .and_then(|n| n.checked_mul(capacity));
         let fits = len == Some(keys.len()) && len == Some(values.len());
         let cached = Self {
             keys,
             values,
+            heads,
             width,
             capacity,
         };
-        fits.then_some(cached).ok_or(ShapeError)
+        let tiled = capacity.is_multiple_of(LANES);
+        (fits && tiled).then_some(cached).ok_or(ShapeError)
     }
 }
 
@@ -71,6 +87,7 @@ impl<'a, T: Element> Cached<'a, T> {
 pub struct CachedMut<'a, T> {
     keys: &'a mut [T],
     values: &'a mut [T],
+    heads: usize,
     width: usize,
     capacity: usize,
 }
@@ -83,33 +100,36 @@ impl<'a, T: Element> CachedMut<'a, T> {
     pub fn new(
         keys: &'a mut [T],
         values: &'a mut [T],
+        heads: usize,
         width: usize,
         capacity: usize,
     ) -> Result<Self, ShapeError> {
-        Cached::new(keys, values, width, capacity)?;
+        Cached::new(keys, values, heads, width, capacity)?;
         Ok(Self {
             keys,
             values,
+            heads,
             width,
             capacity,
         })
     }
 
-    /// Puts a key and a value, `width` numbers each, in a place of the `capacity`.
+    /// Puts a key and a value, `width` numbers for each head, in a place of the `capacity`.
     ///
     /// # Errors
-    /// [`ShapeError`] when there is no such place, or for another width.
+    /// [`ShapeError`] when there is no such place, or for another number of numbers.
     pub fn put(&mut self, place: usize, key: &[f32], value: &[f32]) -> Result<(), ShapeError> {
-        if place >= self.capacity || key.len() != self.width || value.len() != self.width {
+        let (width, len) = (self.width, self.heads * self.width);
+        if place >= self.capacity || key.len() != len || value.len() != len {
             return Err(ShapeError);
         }
-        let column = self.keys.iter_mut().skip(place).step_by(self.capacity);
-        for (to, from) in column.zip(key) {
-            *to = T::from_f32(*from);
-        }
-        let row = self.values.iter_mut().skip(place * self.width);
-        for (to, from) in row.zip(value) {
-            *to = T::from_f32(*from);
+        let tile = (place - place % LANES) * width + place % LANES;
+        for h in 0..self.heads {
+            let (first, head) = (h * self.capacity * width, h * width..);
+            let column = self.keys.iter_mut().skip(first + tile).step_by(LANES);
+            write(column, key.get(head.clone()), width);
+            let row = self.values.iter_mut().skip(first + place * width);
+            write(row, value.get(head), width);
         }
         Ok(())
     }
@@ -119,9 +139,21 @@ impl<'a, T: Element> CachedMut<'a, T> {
         Cached {
             keys: self.keys,
             values: self.values,
+            heads: self.heads,
             width: self.width,
             capacity: self.capacity,
         }
+    }
+}
+
+/// Writes the first `len` of some numbers.
+fn write<'c, T: Element + 'c>(
+    cells: impl Iterator<Item = &'c mut T>,
+    from: Option<&[f32]>,
+    len: usize,
+) {
+    for (cell, from) in cells.zip(from.unwrap_or(&[])).take(len) {
+        *cell = T::from_f32(*from);
     }
 }
 
@@ -129,12 +161,12 @@ impl<'a, T: Element> CachedMut<'a, T> {
 /// values, over the first places of a cache.
 ///
 /// # Shapes
-/// The head is a range of the cache's dimensions; `q` and `out` hold as many numbers for each query, one
-/// query behind the other; `weights` holds one for each place, likewise. Where all scores of a query are
-/// `-inf`, its `out` and weights are 0.
+/// `q` and `out` hold as many numbers for each query as the head is wide, one query behind the other;
+/// `weights` holds one for each place, likewise. Where all scores of a query are `-inf`, its `out` and
+/// weights are 0.
 ///
 /// # Errors
-/// [`ShapeError`] when the head or the places are not all in the cache, or the lengths do not fit.
+/// [`ShapeError`] when the cache has no such head or not as many places, or the lengths do not fit.
 ///
 /// # Precision
 /// As [`attend_one`](super::attend_one), over what the cache holds: a score is one chain of
@@ -143,13 +175,14 @@ impl<'a, T: Element> CachedMut<'a, T> {
 ///
 /// # Example
 /// ```
-/// use barelm_kernels::attention::{CachedMut, attend_cached};
-/// let (mut keys, mut values) = ([0.0; 8], [0.0; 8]);
-/// let mut cache = CachedMut::new(&mut keys, &mut values, 2, 4)?;
+/// use barelm_kernels::attention::{CachedMut, attend_cached, cached_capacity};
+/// const CAPACITY: usize = cached_capacity(4);
+/// let (mut keys, mut values) = ([0.0; 2 * CAPACITY], [0.0; 2 * CAPACITY]);
+/// let mut cache = CachedMut::new(&mut keys, &mut values, 1, 2, CAPACITY)?;
 /// cache.put(0, &[1.0, 1.0], &[2.0, 0.0])?;
 /// cache.put(1, &[1.0, 1.0], &[4.0, 8.0])?;
 /// let (mut out, mut weights) = ([0.0; 2], [0.0; 2]);
-/// attend_cached(&mut out, &mut weights, &[5.0, 0.0], cache.as_ref(), 0..2, 1.0)?;
+/// attend_cached(&mut out, &mut weights, &[5.0, 0.0], cache.as_ref(), 0, 1.0)?;
 /// assert_eq!((out, weights), ([3.0, 4.0], [0.5, 0.5]));
 /// # Ok::<(), barelm_kernels::error::ShapeError>(())
 /// ```
@@ -158,22 +191,24 @@ pub fn attend_cached<T: Element>(
     weights: &mut [f32],
     q: &[f32],
     cached: Cached<'_, T>,
-    head: Range<usize>,
+    head: usize,
     scale: f32,
 ) -> Result<(), ShapeError> {
-    let width = head.len();
+    let width = cached.width;
     let queries = q.len().checked_div(width).ok_or(ShapeError)?;
     let places = weights.len().checked_div(queries).unwrap_or(0);
     let whole = q.len() == queries * width && weights.len() == queries * places;
-    if !whole || out.len() != q.len() || head.end > cached.width || places > cached.capacity {
+    if !whole || out.len() != q.len() || head >= cached.heads || places > cached.capacity {
         return Err(ShapeError);
     }
+    let len = cached.capacity * width;
+    let head = head * len..(head + 1) * len;
     dispatch(AttendCached {
         out,
         weights,
         q,
-        cached,
-        first: head.start,
+        keys: cached.keys.get(head.clone()).unwrap_or(&[]),
+        values: cached.values.get(head).unwrap_or(&[]),
         width,
         places,
         scale,
@@ -185,8 +220,9 @@ struct AttendCached<'a, T> {
     out: &'a mut [f32],
     weights: &'a mut [f32],
     q: &'a [f32],
-    cached: Cached<'a, T>,
-    first: usize,
+    /// Those of the head.
+    keys: &'a [T],
+    values: &'a [T],
     width: usize,
     places: usize,
     scale: f32,
@@ -208,8 +244,8 @@ impl<T: Element> Kernel for AttendCached<'_, T> {
                 q: self.q.get(range.clone()).unwrap_or(&[]),
                 out: self.out.get_mut(range).unwrap_or_default(),
                 weights: self.weights.get_mut(weights).unwrap_or_default(),
-                cached: self.cached,
-                first: self.first,
+                keys: self.keys,
+                values: self.values,
                 scale: self.scale,
             };
             if const { S::REGISTERS < 4 } {
@@ -231,8 +267,8 @@ struct Query<'a, T> {
     out: &'a mut [f32],
     weights: &'a mut [f32],
     q: &'a [f32],
-    cached: Cached<'a, T>,
-    first: usize,
+    keys: &'a [T],
+    values: &'a [T],
     scale: f32,
 }
 
@@ -269,16 +305,17 @@ impl<T: Element> Query<'_, T> {
         }
     }
 
-    /// Scores of `B` vectors of keys from a place on; returns how many that were.
+    /// Scores of `B` tiles of keys from a place on; returns how many that were.
     #[inline(always)]
     fn scores_of<S: Simd, const B: usize>(&mut self, simd: S, place: usize) -> usize {
-        let Cached { keys, capacity, .. } = self.cached;
+        let width = self.q.len();
+        let tiles = self.keys.get(place * width..).unwrap_or(&[]);
         let mut sums = [simd.splat(0.0); B];
         for (i, q) in self.q.iter().enumerate() {
-            let row = keys.get((self.first + i) * capacity + place..);
-            let (row, q) = (row.unwrap_or(&[]), simd.splat(*q));
+            let q = simd.splat(*q);
             for (b, sum) in sums.iter_mut().enumerate() {
-                *sum = simd.mul_add(q, load_from(simd, row, b * LANES), *sum);
+                let row = load_from(simd, tiles, (b * width + i) * LANES);
+                *sum = simd.mul_add(q, row, *sum);
             }
         }
         let scale = simd.splat(self.scale);
@@ -296,11 +333,11 @@ impl<T: Element> Query<'_, T> {
         simd: S,
         column: usize,
     ) -> usize {
-        let Cached { values, width, .. } = self.cached;
+        let (values, width) = (self.values, self.q.len());
         let mut sums = [[simd.splat(0.0); C]; P];
         for (j, weights) in self.weights.chunks(P).enumerate() {
             for ((p, sums), weight) in sums.iter_mut().enumerate().zip(weights) {
-                let start = (j * P + p) * width + self.first + column;
+                let start = (j * P + p) * width + column;
                 let (row, weight) = (values.get(start..).unwrap_or(&[]), simd.splat(*weight));
                 for (c, sum) in sums.iter_mut().enumerate() {
                     *sum = simd.mul_add(weight, load_from(simd, row, c * LANES), *sum);

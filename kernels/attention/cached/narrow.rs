@@ -6,7 +6,7 @@
 //! What a conversion of elements multiplies them with, a power of two, is multiplied with the factors
 //! instead: the same real products, hence the same roundings, for two numbers a row instead of eight.
 
-use super::{AttendCached, Cached, Element};
+use super::{AttendCached, Element};
 use crate::blas1::HALF;
 use crate::simd::LANES;
 
@@ -31,14 +31,13 @@ impl<T: Element> AttendCached<'_, T> {
 
     #[inline(always)]
     fn scores_of_pair(&mut self, query: usize) {
-        let Cached { keys, capacity, .. } = self.cached;
         let factors = [query, query + 1].map(|query| part(self.q, query, self.width));
         let scalable = factors.iter().all(|q| can_be_scaled::<T>(q));
         for place in (0..self.places).step_by(HALF) {
             let rows = Rows {
-                elements: keys,
-                start: self.first * capacity + place,
-                stride: capacity,
+                elements: self.keys,
+                start: (place - place % LANES) * self.width + place % LANES,
+                stride: LANES,
                 scalable,
             };
             let end = self.places.min(place + HALF);
@@ -55,15 +54,14 @@ impl<T: Element> AttendCached<'_, T> {
 
     #[inline(always)]
     fn weighted_sums_of_pair(&mut self, query: usize) {
-        let Cached { values, width, .. } = self.cached;
         for column in (0..self.width).step_by(HALF) {
             let chains = chains_of(column, self.width);
             let mut totals = [[0.0; HALF]; PAIR];
             for chain in 0..chains {
                 let rows = Rows {
-                    elements: values,
-                    start: chain * width + self.first + column,
-                    stride: chains * width,
+                    elements: self.values,
+                    start: chain * self.width + column,
+                    stride: chains * self.width,
                     // Weights are at most 1, or NaN.
                     scalable: true,
                 };

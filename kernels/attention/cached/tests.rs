@@ -62,32 +62,29 @@ fn run<T: Element>(backend: Backend, attend: AttendCached<'_, T>) {
 
 fn agrees_with_the_formula<T: Element>(zero: T) {
     on_every_backend(|backend| {
-        for (w, first, width) in [
-            (2, 0, 2),
-            (32, 32, 64),
-            (16, 5, 24),
-            (50, 1, 99),
-            (80, 0, 80),
-        ] {
+        for (heads, head, w) in [(1, 0, 2), (2, 1, 32), (3, 1, 16), (2, 0, 50), (1, 0, 80)] {
+            let (first, width) = (head * w, heads * w);
             for used in [1, 2, 15, 16, 17, 63, 64, 65, 130] {
-                let (capacity, queries) = (used + 3, 1 + used % 4);
+                let (capacity, queries) = (cached_capacity(used), 1 + used % 4);
                 let q = values(queries * w, 1);
                 let keys = kept::<T>(values(width * used, 2));
                 let rows = kept::<T>(values(width * used, 3));
                 let mut cells = [vec![zero; width * capacity], vec![zero; width * capacity]];
                 let [k, v] = &mut cells;
-                let mut cache = CachedMut::new(k, v, width, capacity).unwrap();
+                let mut cache = CachedMut::new(k, v, heads, w, capacity).unwrap();
                 for (t, (k, v)) in keys.chunks(width).zip(rows.chunks(width)).enumerate() {
                     cache.put(t, k, v).unwrap();
                 }
                 let mut out = vec![f32::NAN; queries * w];
                 let mut weights = vec![f32::NAN; queries * used];
+                let of_head = head * w * capacity..(head + 1) * w * capacity;
+                let cached = cache.as_ref();
                 let attend = AttendCached {
                     out: &mut out,
                     weights: &mut weights,
                     q: &q,
-                    cached: cache.as_ref(),
-                    first,
+                    keys: &cached.keys[of_head.clone()],
+                    values: &cached.values[of_head],
                     width: w,
                     places: used,
                     scale: 0.5,
@@ -138,13 +135,13 @@ fn what_no_shift_converts_gives_the_bits_of_the_conversion() {
     ];
     for kind in kinds {
         for places in [8, 9, 21] {
-            let cells: Vec<u16> = kind.iter().copied().cycle().take(W * 24).collect();
+            let cells: Vec<u16> = kind.iter().copied().cycle().take(W * 32).collect();
             let singles: Vec<f32> = cells.iter().map(|x| half_to_f32(*x)).collect();
             for large in queries {
                 let mut q = values(2 * W, 1);
                 q[3] = large;
-                let halves = Cached::new(&cells, &cells, W, 24).unwrap();
-                let whole = Cached::new(&singles, &singles, W, 24).unwrap();
+                let halves = Cached::new(&cells, &cells, 1, W, 32).unwrap();
+                let whole = Cached::new(&singles, &singles, 1, W, 32).unwrap();
                 on_every_backend(|backend| {
                     let got = bits(backend, &q, halves, places);
                     assert_eq!(got, bits(backend, &q, whole, places), "{kind:x?} {large}");
@@ -163,8 +160,8 @@ fn bits<T: Element>(backend: Backend, q: &[f32], cached: Cached<'_, T>, places: 
         out: &mut out,
         weights: &mut weights,
         q,
-        cached,
-        first: 0,
+        keys: cached.keys,
+        values: cached.values,
         width,
         places,
         scale: 1e-3,
@@ -191,28 +188,30 @@ fn bits<T: Element>(backend: Backend, q: &[f32], cached: Cached<'_, T>, places: 
 
 #[test]
 fn places_that_do_not_exist_are_errors() {
-    let (mut k, mut v) = ([0.0; 12], [0.0; 12]);
-    let mut cache = CachedMut::new(&mut k, &mut v, 4, 3).unwrap();
-    assert!(cache.put(3, &[0.0; 4], &[0.0; 4]).is_err());
+    let (mut k, mut v) = ([0.0; 64], [0.0; 64]);
+    let mut cache = CachedMut::new(&mut k, &mut v, 2, 2, 16).unwrap();
+    assert!(cache.put(16, &[0.0; 4], &[0.0; 4]).is_err());
     assert!(cache.put(0, &[0.0; 3], &[0.0; 4]).is_err());
-    assert!(Cached::new(&[0.0; 12], &[0.0; 11], 4, 3).is_err());
-    let attend = |out: &mut [f32], weights: &mut [f32], first| {
-        let head = first..usize::saturating_add(first, 2);
+    assert!(cache.put(0, &[0.0; 4], &[0.0; 2]).is_err());
+    assert!(Cached::new(&[0.0; 64], &[0.0; 63], 2, 2, 16).is_err());
+    assert!(Cached::new(&[0.0; 60], &[0.0; 60], 2, 2, 15).is_err());
+    assert!(Cached::<f32>::new(&[], &[], usize::MAX, 2, 16).is_err());
+    let attend = |out: &mut [f32], weights: &mut [f32], head| {
         attend_cached(out, weights, &[1.0; 2], cache.as_ref(), head, 1.0)
     };
-    assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 2).is_ok());
-    assert!(attend(&mut [0.0; 2], &mut [0.0; 4], 2).is_err());
-    assert!(attend(&mut [0.0; 2], &mut [0.0; 3], 3).is_err());
-    assert!(attend(&mut [0.0; 2], &mut [0.0; 3], usize::MAX).is_err());
-    assert!(attend(&mut [0.0; 1], &mut [0.0; 3], 0).is_err());
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 16], 1).is_ok());
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 17], 1).is_err());
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 16], 2).is_err());
+    assert!(attend(&mut [0.0; 2], &mut [0.0; 16], usize::MAX).is_err());
+    assert!(attend(&mut [0.0; 1], &mut [0.0; 16], 0).is_err());
     let mut nothing = [1.0; 2];
     assert!(attend(&mut nothing, &mut [], 0).is_ok());
     assert_eq!(nothing, [0.0; 2]);
-    let empty = attend_cached(&mut [], &mut [], &[], cache.as_ref(), 1..1, 1.0);
-    assert!(empty.is_err());
+    let without_width = Cached::<f32>::new(&[], &[], 1, 0, 16).unwrap();
+    assert!(attend_cached(&mut [], &mut [], &[], without_width, 0, 1.0).is_err());
     // Two queries, two places each; five weights are not.
     let two = |weights: &mut [f32]| {
-        attend_cached(&mut [0.0; 4], weights, &[1.0; 4], cache.as_ref(), 0..2, 1.0)
+        attend_cached(&mut [0.0; 4], weights, &[1.0; 4], cache.as_ref(), 0, 1.0)
     };
     assert!(two(&mut [0.0; 4]).is_ok());
     assert!(two(&mut [0.0; 5]).is_err());

@@ -2,7 +2,7 @@
 
 use super::stored::Stored;
 use super::{LlamaConfig, Tensor};
-use crate::attention::{Cached, CachedMut, Element, attend_cached};
+use crate::attention::{CachedMut, Element, attend_cached, cached_capacity};
 use crate::blas1::axpy;
 use crate::error::{BufferTooSmall, KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
@@ -27,7 +27,7 @@ pub(in crate::model) struct Cache<'a> {
     position: usize,
 }
 
-/// Keys and values, layer behind layer, `context x key_width` each.
+/// Keys and values, layer behind layer.
 #[derive(Debug)]
 enum Store<'a> {
     F32([&'a mut [f32]; 2]),
@@ -57,7 +57,7 @@ struct Step<'a> {
 /// Elements of keys, values, and everything in a [`Step`] but its scratch.
 fn lens(model: &Stored<'_>, kind: CacheType) -> [usize; 13] {
     let config = model.config();
-    let cache = config.layers * config.context * config.key_width();
+    let cache = config.layers * config.layer_cache_len();
     let cache = match kind {
         CacheType::F32 => cache,
         CacheType::F16 => cache.div_ceil(2),
@@ -212,33 +212,24 @@ impl Step<'_> {
         observer: &mut Option<Observer<'_>>,
     ) -> Result<(), KernelError> {
         let (context, key_width) = (config.context, config.key_width());
-        let size = context * key_width;
+        let (width, size) = (config.head_width, config.layer_cache_len());
         let layer = l * size..(l + 1) * size;
         let [keys, values] = cells
             .each_mut()
             .map(|cells| cells.get_mut(layer.clone()).unwrap_or_default());
-        let mut cache = CachedMut::new(keys, values, key_width, context)?;
+        let capacity = cached_capacity(context);
+        let mut cache = CachedMut::new(keys, values, config.kv_heads, width, capacity)?;
         let (queries, rest) = split(self.qkv, config.query_width());
         let (key, value) = split(rest, key_width);
         cache.put(position.checked_rem(context).unwrap_or(0), key, value)?;
         let places = context.min(position + 1);
         let group = config.heads.checked_div(config.kv_heads).unwrap_or(0);
         let weights = take(self.scratch, group * places)?;
-        let width = config.head_width;
         for shared in 0..config.kv_heads {
-            let (head, range) = (shared * width, shared * group * width);
-            let range = range..range + group * width;
+            let range = shared * group * width..(shared + 1) * group * width;
             let query = queries.get(range.clone()).unwrap_or(&[]);
             let out = self.heads.get_mut(range).unwrap_or_default();
-            let cached: Cached<'_, T> = cache.as_ref();
-            attend_cached(
-                out,
-                weights,
-                query,
-                cached,
-                head..head + width,
-                config.scale(),
-            )?;
+            attend_cached(out, weights, query, cache.as_ref(), shared, config.scale())?;
             let Some(observe) = observer else {
                 continue;
             };

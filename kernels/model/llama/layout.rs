@@ -1,5 +1,6 @@
 //! The shape of a model of configuration llama, and where each tensor lies among its weights.
 
+use crate::attention::cached_capacity;
 use crate::huffman::probabilities_workspace_len;
 use crate::model::{CacheType, OutputKind};
 use core::ops::Range;
@@ -82,7 +83,7 @@ impl LlamaConfig {
         let rows = self.layers.checked_mul(layer.checked_add(2)?)?;
         let rows = rows.checked_add(self.vocab_size.checked_mul(2)?)?;
         rows.checked_add(1)?.checked_mul(self.dim)?;
-        let positions = self.layers.checked_mul(self.context)?;
+        let positions = self.layers.checked_mul(cached_capacity(self.context))?;
         positions.checked_mul(width)?;
         Some(self.range(Tensor::Output).end)
     }
@@ -95,6 +96,11 @@ impl LlamaConfig {
     /// Width of all key heads, or of all value heads, together.
     pub const fn key_width(&self) -> usize {
         self.kv_heads * self.head_width
+    }
+
+    /// Keys, or values, in a session's cache for one layer.
+    pub(super) const fn layer_cache_len(&self) -> usize {
+        cached_capacity(self.context) * self.key_width()
     }
 
     /// Width of queries, keys and values side by side.
@@ -131,7 +137,7 @@ impl LlamaConfig {
     /// static WORKSPACE: [f32; LEN] = [0.0; LEN];
     /// ```
     pub const fn session_workspace_len(&self, is_int8: bool, cache: CacheType) -> usize {
-        let numbers = self.layers * self.context * self.key_width();
+        let numbers = self.layers * self.layer_cache_len();
         let cached = match cache {
             CacheType::F32 => numbers,
             CacheType::F16 => numbers.div_ceil(2),

@@ -116,8 +116,8 @@ fn a_cache_in_half_precision_halves_the_room_and_stays_near() {
     let model = LlamaRef::new(CONFIG, &weights, None).unwrap();
     let [single, half] = [CacheType::F32, CacheType::F16]
         .map(|cache| Parameters::from(model).session_workspace_len_with(cache));
-    // Two layers, eight places, keys and values of width eight.
-    assert_eq!(single - half, 2 * 2 * 8 * 8 / 2);
+    // Two layers, a tile of places, keys and values of width eight.
+    assert_eq!(single - half, 2 * 2 * 16 * 8 / 2);
     let got = logits_of(model, CacheType::F16, &TEXT);
     let want = logits_of(model, CacheType::F32, &TEXT);
     let error = |(a, b): (&f32, &f32)| (a - b).abs();

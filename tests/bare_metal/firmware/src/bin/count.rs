@@ -108,15 +108,14 @@ fn parts(memory: &mut Memory) -> Option<()> {
     let cells = cells.get_mut(..CONTEXT * KEYS)?;
     cells.iter_mut().for_each(|cell| *cell &= 0xBFFF);
     let cells = &*cells;
-    let cache = Cached::new(cells, cells, KEYS, CONTEXT).ok()?;
+    let cache = Cached::new(cells, cells, 2, KEYS / 2, CONTEXT).ok()?;
     let (query, found, scores) = (
         x.get(..32)?,
         out.get_mut(..32)?,
         memory.logits.get_mut(..2 * CONTEXT)?,
     );
     let mut done = None;
-    let count =
-        instructions_of(|| done = attend_cached(found, scores, query, cache, 0..16, 0.25).ok());
+    let count = instructions_of(|| done = attend_cached(found, scores, query, cache, 0, 0.25).ok());
     line("attention ", LAYERS * KEY_HEADS * count);
     let (row, view) = (
         MatRef::new(x.get(..D)?, 1, D).ok()?,
