@@ -157,6 +157,43 @@ fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
     }
 }
 
+/// The largest of `max` and of every row's numbers, lane by lane; NaN is not looked at.
+#[inline(always)]
+fn maxima<S: Simd, const V: usize>(simd: S, rows: &[Stored<V>], mut max: Row<S, V>) -> Row<S, V> {
+    if const { S::REGISTERS < 4 } {
+        for stored in rows {
+            max = row::max(simd, row::load(simd, stored), max);
+        }
+        return max;
+    }
+    // Chains that do not wait for each other.
+    let mut maxima = [max; 4];
+    let (rows_of_four, rest) = rows.as_chunks::<4>();
+    for rows in rows_of_four {
+        for (max, stored) in maxima.iter_mut().zip(rows) {
+            *max = row::max(simd, row::load(simd, stored), *max);
+        }
+    }
+    for (max, stored) in maxima.iter_mut().zip(rest) {
+        *max = row::max(simd, row::load(simd, stored), *max);
+    }
+    let [m0, m1, m2, m3] = maxima;
+    row::max(simd, row::max(simd, m0, m1), row::max(simd, m2, m3))
+}
+
+/// `stored = 2^(stored - max)`, and `sum += stored`.
+#[inline(always)]
+fn add_exponential<S: Simd, const V: usize>(
+    simd: S,
+    stored: &mut Stored<V>,
+    max: Row<S, V>,
+    sum: &mut Row<S, V>,
+) {
+    let power = row::exp2_of_difference(simd, row::load(simd, stored), max);
+    *sum = row::add(simd, *sum, power);
+    row::store(simd, power, stored);
+}
+
 /// A block of queries and what has been summed for each.
 struct Block<'a, S: Simd, const V: usize> {
     queries: Queries<'a, S, V>,
@@ -198,21 +235,20 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn exponentials(&mut self, simd: S, scores: &mut [Stored<V>]) -> Row<S, V> {
-        let mut max = self.max;
-        for stored in scores.iter() {
-            max = row::max(simd, row::load(simd, stored), max);
-        }
+        let max = maxima(simd, scores, self.max);
         if const { S::REGISTERS < 4 } {
             return self.narrow_exponentials(simd, scores, max);
         }
         let mut sums = [row::splat::<S, V>(simd, 0.0); 4];
-        for rows in scores.chunks_mut(4) {
+        // Four rows at a time, so that the sums stay in registers.
+        let (rows_of_four, rest) = scores.as_chunks_mut::<4>();
+        for rows in rows_of_four {
             for (sum, stored) in sums.iter_mut().zip(rows) {
-                let s = row::load(simd, stored);
-                let p = row::exp2_of_difference(simd, s, max);
-                *sum = row::add(simd, *sum, p);
-                row::store(simd, p, stored);
+                add_exponential(simd, stored, max, sum);
             }
+        }
+        for (sum, stored) in sums.iter_mut().zip(rest) {
+            add_exponential(simd, stored, max, sum);
         }
         let decay = row::exp2_of_difference(simd, self.max, max);
         let [s0, s1, s2, s3] = sums;
