@@ -11,11 +11,14 @@ use std::ops::{Deref, DerefMut};
 
 /// A smaller slice has no huge page, and is an ordinary vector.
 const SMALL: usize = 1 << 20;
+/// Size of a huge page: systems place a mapping at the start of one only if it is whole pages long.
+const PAGE: usize = 1 << 21;
 
 /// A slice of plain values, in a mapping of its own if it is large.
 pub(crate) enum HugeSlice<T> {
     Small(Vec<T>),
-    Mapped(MmapMut),
+    /// The mapping, and how many bytes of it are the slice's.
+    Mapped(MmapMut, usize),
 }
 
 impl<T: Pod> HugeSlice<T> {
@@ -28,10 +31,10 @@ impl<T: Pod> HugeSlice<T> {
         if bytes < SMALL {
             return Ok(Self::Small(vec![T::zeroed(); len]));
         }
-        let map = MmapMut::map_anon(bytes)?;
+        let map = MmapMut::map_anon(bytes.checked_next_multiple_of(PAGE).unwrap_or(bytes))?;
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage); // without them it is only slower
-        Ok(Self::Mapped(map))
+        Ok(Self::Mapped(map, bytes))
     }
 
     /// [`HugeSlice::zeros`].
@@ -67,7 +70,7 @@ impl<T: Pod> Deref for HugeSlice<T> {
     fn deref(&self) -> &[T] {
         match self {
             Self::Small(values) => values,
-            Self::Mapped(map) => bytemuck::cast_slice(map),
+            Self::Mapped(map, bytes) => bytemuck::cast_slice(&map[..*bytes]),
         }
     }
 }
@@ -77,7 +80,7 @@ impl<T: Pod> DerefMut for HugeSlice<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         match self {
             Self::Small(values) => values,
-            Self::Mapped(map) => bytemuck::cast_slice_mut(map),
+            Self::Mapped(map, bytes) => bytemuck::cast_slice_mut(&mut map[..*bytes]),
         }
     }
 }

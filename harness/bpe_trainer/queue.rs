@@ -79,7 +79,7 @@ impl Queue {
     pub(super) fn push(&mut self, entry: Entry) {
         debug_assert!(entry.count <= self.level);
         match (entry.count ^ self.level).checked_ilog2() {
-            Some(bit) => self.buckets[bit as usize].push(entry),
+            Some(bit) => put(&mut self.buckets[bit as usize], entry),
             None => self.top.push(entry),
         }
     }
@@ -98,7 +98,7 @@ impl Queue {
         self.level = entries.iter().map(|entry| entry.count).max()?;
         for lower in entries.extract_if(.., |entry| entry.count < self.level) {
             let bit = (lower.count ^ self.level).ilog2();
-            self.buckets[bit as usize].push(lower);
+            put(&mut self.buckets[bit as usize], lower);
         }
         Some(entries)
     }
@@ -113,6 +113,15 @@ impl Queue {
         entries.into_iter().for_each(f);
         self.top = top.into();
     }
+}
+
+/// Appends an entry; buckets grow to four times their size, for moving them costs more than room that
+/// is not touched.
+fn put(bucket: &mut Vec<Entry>, entry: Entry) {
+    if bucket.len() == bucket.capacity() {
+        bucket.reserve(3 * bucket.len());
+    }
+    bucket.push(entry);
 }
 
 #[cfg(test)]
