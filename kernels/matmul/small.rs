@@ -31,10 +31,11 @@ impl Kernel for SmallProduct<'_> {
     fn run<S: Simd>(mut self, simd: S) {
         let n = self.b.cols();
         if const { S::REGISTERS >= 32 } {
-            // Sixteen sums or more hide how long each multiply-add takes.
-            let wide = n - n % (2 * LANES);
-            self.in_tiles::<S, 8, 4, 2, 2>(simd, 0..wide);
-            self.in_tiles::<S, 16, 8, 4, 1>(simd, wide..n);
+            // As many sums as registers hold: they hide how long each multiply-add takes.
+            let (fours, pairs) = (n - n % (4 * LANES), n - n % (2 * LANES));
+            self.in_tiles::<S, 6, 4, 2, 4>(simd, 0..fours);
+            self.in_tiles::<S, 12, 8, 4, 2>(simd, fours..pairs);
+            self.in_tiles::<S, 16, 8, 4, 1>(simd, pairs..n);
         } else {
             self.in_tiles::<S, 6, 4, 2, 1>(simd, 0..n);
         }
