@@ -112,8 +112,8 @@ def measure_load(arguments, folder):
     vocabulary = arguments.data / "bpe" / f"{arguments.vocabulary}.tiktoken"
     peers = arguments.peers or [peer for peer in ENCODERS if peer != "barelm-kernels"]
     text = texts.made(folder / "short.txt", lambda: b"short")
-    print(f"{arguments.vocabulary}: milliseconds of CPU until the first text can be encoded, {arguments.rounds} rounds\n")
-    header(["peer", "ms"])
+    print(f"{arguments.vocabulary}: milliseconds until the first text can be encoded, {arguments.rounds} rounds\n")
+    header(["peer", "CPU", "wall"])
     files = [("barelm", vocabulary)]
     for ending in ("json", "barelm"):
         converted = folder / f"{arguments.vocabulary}.{ending}"
@@ -123,7 +123,8 @@ def measure_load(arguments, folder):
     for peer, file in files:
         runs = [run(encode_command(peer, file, text, folder / "load.ids")) for _ in range(arguments.rounds)]
         name = f"{peer}, {file.name}" if peer == "barelm" else peer
-        row([name, f"{1e3 * median([r['load'] for r in runs]):.2f}" if all(runs) else "fails"])
+        kinds = ("load", "load_wall")
+        row([name, *[f"{1e3 * median([r[kind] for r in runs]):.2f}" if all(runs) else "fails" for kind in kinds]])
 
 
 def measure_scale(arguments, folder):
