@@ -58,7 +58,7 @@ pub struct TextEncoder<'t> {
 }
 
 enum PieceEncoder<'t> {
-    Plain(Encoder<'t>),
+    Plain(Box<Encoder<'t>>),
     Dropout(DropoutEncoder<'t>),
 }
 
@@ -83,7 +83,7 @@ impl<'t> TextEncoder<'t> {
         let specials = tokenizer.specials(&options.allowed, &options.disallowed)?;
         let dropout = options.dropout.filter(|dropout| dropout.probability != 0.0);
         let pieces = match dropout {
-            None => PieceEncoder::Plain(tokenizer.encoder()),
+            None => PieceEncoder::Plain(Box::new(tokenizer.encoder())),
             Some(dropout) => {
                 dropout.validate()?;
                 PieceEncoder::Dropout(DropoutEncoder::new(tokenizer, dropout))
@@ -99,7 +99,7 @@ impl<'t> TextEncoder<'t> {
     /// Tells others of the same tokenizer what it learns, and learns from them.
     pub(super) fn sharing(mut self, words: Arc<SharedWords>) -> Self {
         if let PieceEncoder::Plain(encoder) = self.pieces {
-            self.pieces = PieceEncoder::Plain(encoder.sharing(words));
+            self.pieces = PieceEncoder::Plain(Box::new(encoder.sharing(words)));
         }
         self
     }

@@ -36,7 +36,7 @@ pub struct AttentionGradients<'a> {
 }
 
 /// Elements of workspace for [`attention_backward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `64 (3 d + 2 dv + 200) + n + m`; 130 KiB for heads of 64.
+/// `dv`: about `64 (3 d + 2 dv + 330) + n + m`; 163 KiB for heads of 64.
 pub const fn attention_backward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let columns = d.saturating_mul(2).saturating_add(dv.saturating_mul(2));
     let rows = columns.saturating_add(2 * KEYS + 2 * MAX_WIDTH);

@@ -11,7 +11,7 @@ use core::f32::consts::LOG2_E;
 pub(super) const KEYS: usize = 64;
 
 /// Lanes of the widest block of queries.
-pub(super) const MAX_WIDTH: usize = 2 * LANES;
+pub(super) const MAX_WIDTH: usize = 3 * LANES;
 
 /// Lanes of a group of blocks of queries, which meet a block of keys while it is in the caches.
 pub(super) const GROUP: usize = 64;

@@ -21,11 +21,11 @@
 //! the same on every backend, for they fix the order of rounding; blocks of queries are not, for
 //! lanes do not touch each other.
 
-use super::AttentionInputs;
 use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
 use super::pack::{TransposeFrom, carve};
 use super::row::{self, Row, Stored};
 use super::tile::AddColumnsTimes;
+use super::{AttentionInputs, Mask};
 use crate::aligned::{ALIGN_SLACK, align};
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::MatMut;
@@ -33,7 +33,7 @@ use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::f32::consts::LN_2;
 
 /// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `64 (d + dv + 40)`, whatever `n` and `m`; 42 KiB for heads of 64.
+/// `dv`: about `64 (d + dv + 55)`, whatever `n` and `m`; 46 KiB for heads of 64.
 pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let _ = (n, m);
     let outputs = dv.saturating_mul(GROUP);
@@ -104,7 +104,10 @@ impl Kernel for Forward<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if const { S::REGISTERS >= 32 } {
+        if const { S::REGISTERS >= 32 } && self.inputs.mask == Mask::Full {
+            // Wider tiles read keys and values less often; at the diagonal they would compute more in vain.
+            forward_with::<S, 8, 3, 1>(simd, self);
+        } else if const { S::REGISTERS >= 32 } {
             forward_with::<S, 8, 2, { GROUP / LANES / 2 }>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
             forward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
