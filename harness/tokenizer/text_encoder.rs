@@ -59,7 +59,7 @@ pub struct TextEncoder<'t> {
 
 enum PieceEncoder<'t> {
     Plain(Box<Encoder<'t>>),
-    Dropout(DropoutEncoder<'t>),
+    Dropout(Box<DropoutEncoder<'t>>),
 }
 
 impl PieceEncoder<'_> {
@@ -86,7 +86,7 @@ impl<'t> TextEncoder<'t> {
             None => PieceEncoder::Plain(Box::new(tokenizer.encoder())),
             Some(dropout) => {
                 dropout.validate()?;
-                PieceEncoder::Dropout(DropoutEncoder::new(tokenizer, dropout))
+                PieceEncoder::Dropout(Box::new(DropoutEncoder::new(tokenizer, dropout)))
             }
         };
         Ok(Self {
