@@ -363,7 +363,7 @@ impl<'a> Counting<'a> {
 }
 
 fn count_text(table: &mut Table<'_>, text: &[u8], pattern: &HarnessPattern, mode: CountMode) {
-    let mut count = |text| pattern.for_each_piece(text, |piece| table.count(text, piece));
+    let mut count = |text| table.count(text, pattern);
     if mode == CountMode::Documents {
         return count(text);
     }

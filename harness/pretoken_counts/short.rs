@@ -1,12 +1,12 @@
 //! Counts of short pretokens: open addressing over keys of 16 bytes.
 
-use super::key::{Key, order};
-use crate::fold_hash::fold;
+use super::key::{Key, hash_of_key, order};
 use crate::huge::HugeSlice;
+use crate::kernels::bpe::Bounds;
 use crate::kernels::simd::prefetch;
 
-/// Keys that are added at a time.
-pub(super) const BATCH: usize = 256;
+/// Most keys that are added at a time.
+const BATCH: usize = Bounds::MOST;
 /// Slots of a table that has just begun; a batch fits.
 const FEWEST: usize = 1 << 12;
 
@@ -73,17 +73,15 @@ impl ShortTable {
         self.slots = HugeSlice::zeroed(slots);
     }
 
-    /// Counts a batch of keys; there must be room.
-    pub(super) fn add_batch(&mut self, keys: &[Key]) {
+    /// Counts a batch of keys, which have these hashes; there must be room.
+    pub(super) fn add_batch(&mut self, keys: &[Key], hashes: &[u64]) {
         let slots = &mut *self.slots;
         // All slots are asked for before the first is read: most of the table is in no cache.
-        let mut places = [0; BATCH];
-        for (at, key) in places.iter_mut().zip(keys) {
-            *at = place(slots, *key);
-            prefetch(&slots[*at]);
+        for hash in hashes {
+            prefetch(&slots[place(slots, *hash)]);
         }
-        for (&at, &key) in places.iter().zip(keys) {
-            let slot = find(slots, at, key);
+        for (&key, &hash) in keys.iter().zip(hashes) {
+            let slot = find(slots, place(slots, hash), key);
             slot[2] += 1;
             let new = slot[2] == 1;
             self.used += usize::from(new);
@@ -92,7 +90,7 @@ impl ShortTable {
 
     /// The slot of a key, which it holds from now on.
     fn slot(&mut self, key: Key) -> &mut Slot {
-        let at = place(&self.slots, key);
+        let at = place(&self.slots, hash_of_key(key));
         find(&mut self.slots, at, key)
     }
 
@@ -123,10 +121,10 @@ impl ShortTable {
     }
 }
 
-/// Where the search for a key begins.
+/// Where the search for a key of this hash begins.
 #[inline(always)]
-fn place(slots: &[Slot], [low, high]: Key) -> usize {
-    fold(low, high) as usize & (slots.len() - 1)
+fn place(slots: &[Slot], hash: u64) -> usize {
+    hash as usize & (slots.len() - 1)
 }
 
 /// The slot of a key, which it holds from now on; the search begins at `at`.

@@ -1,17 +1,19 @@
 //! The counts of one thread: a table for short pretokens and one for long ones, within a bound.
 
-use super::key::{Key, SHORT, pack, unpack};
+use super::key::{Keys, NO_KEY, key_of, unpack};
 use super::long::LongTable;
 use super::run_file::RunFile;
-use super::short::{BATCH, ShortTable};
+use super::short::ShortTable;
 use crate::Result;
+use crate::kernels::bpe::Bounds;
+use crate::tokenizer::HarnessPattern;
 
 /// Counts that take at most `bound` bytes of memory; a full table goes to a file as a run.
 pub(super) struct Table<'r> {
     short: ShortTable,
     long: LongTable,
-    /// Keys that wait to be counted.
-    batch: Vec<Key>,
+    /// Those of the batch that is counted.
+    keys: Box<Keys>,
     bound: usize,
     runs: &'r RunFile,
     /// The first error of writing a run.
@@ -23,25 +25,16 @@ impl<'r> Table<'r> {
         Self {
             short: ShortTable::default(),
             long: LongTable::default(),
-            batch: Vec::with_capacity(BATCH),
+            keys: Box::default(),
             bound,
             runs,
             written: Ok(()),
         }
     }
 
-    /// Counts a piece of `text`.
-    #[inline(always)]
-    pub(super) fn count(&mut self, text: &[u8], piece: &[u8]) {
-        if piece.len() > SHORT {
-            return self.add_long(piece, 1);
-        }
-        // A piece is a part of its text: where it begins is the distance of the two.
-        let at = piece.as_ptr().addr() - text.as_ptr().addr();
-        self.batch.push(pack(text, at, piece.len()));
-        if self.batch.len() == BATCH {
-            self.count_batch();
-        }
+    /// Counts the pieces of a text.
+    pub(super) fn count(&mut self, text: &[u8], pattern: &HarnessPattern) {
+        pattern.for_each_batch(text, |bounds| self.count_batch(text, bounds));
     }
 
     /// Bytes that the tables take.
@@ -50,20 +43,40 @@ impl<'r> Table<'r> {
         self.short.memory() + self.long.memory()
     }
 
-    #[inline(never)]
-    fn count_batch(&mut self) {
+    fn count_batch(&mut self, text: &[u8], bounds: &Bounds) {
+        let all_are_short = self.keys.read(text, bounds);
+        let len = match all_are_short {
+            true => bounds.len(),
+            false => self.count_long(text, bounds),
+        };
         self.make_room();
-        self.short.add_batch(&self.batch);
-        self.batch.clear();
+        let Keys { keys, hashes } = &*self.keys;
+        self.short.add_batch(&keys[..len], &hashes[..len]);
+    }
+
+    /// Counts those pieces that have no key, and takes them from the batch; how many others there are.
+    #[cold]
+    fn count_long(&mut self, text: &[u8], bounds: &Bounds) -> usize {
+        let mut len = 0;
+        for (at, piece) in bounds.iter().enumerate() {
+            let Keys { keys, hashes } = &mut *self.keys;
+            if keys[at] == NO_KEY {
+                self.add_long(&text[piece], 1);
+                continue;
+            }
+            (keys[len], hashes[len]) = (keys[at], hashes[at]);
+            len += 1;
+        }
+        len
     }
 
     /// Adds to the count of a pretoken.
     pub(super) fn add(&mut self, pretoken: &[u8], count: u64) {
-        if pretoken.len() > SHORT {
+        let Some(key) = key_of(pretoken) else {
             return self.add_long(pretoken, count);
-        }
+        };
         self.make_room();
-        self.short.add(pack(pretoken, 0, pretoken.len()), count);
+        self.short.add(key, count);
     }
 
     #[cold]
@@ -93,7 +106,6 @@ impl<'r> Table<'r> {
 
     /// Writes everything that was counted to a run, and leaves the table empty.
     pub(super) fn flush(&mut self) -> Result<()> {
-        self.count_batch();
         self.check()?;
         if self.short.len() + self.long.len() > 0 {
             self.write_run()?;
@@ -115,7 +127,6 @@ impl<'r> Table<'r> {
 
     /// Calls `f` with all pretokens and their counts in the order of bytes; ends the table.
     pub(super) fn drain_sorted(mut self, f: &mut dyn FnMut(&[u8], u64)) {
-        self.count_batch();
         self.short.sort();
         self.long.sort();
         self.for_each_sorted(f);

@@ -1,7 +1,7 @@
 //! How text is cut into pieces: a pattern that the kernels know, or a regular expression.
 
 use crate::{Error, Result};
-use barelm_kernels::bpe::Pattern;
+use barelm_kernels::bpe::{Bounds, Pattern};
 use fancy_regex::Regex;
 use std::fmt;
 
@@ -119,6 +119,30 @@ impl HarnessPattern {
                     chunk.invalid().chunks(1).for_each(&mut f);
                 }
             }
+        }
+    }
+
+    /// The same pieces, a batch after the other: where they are in the text.
+    pub(crate) fn for_each_batch(&self, text: &[u8], mut f: impl FnMut(&Bounds)) {
+        let mut bounds = Bounds::new();
+        let Self::Known(pattern) = self else {
+            self.for_each_piece(text, |piece| {
+                // A piece is a part of its text: where it begins is the distance of the two.
+                let start = piece.as_ptr().addr() - text.as_ptr().addr();
+                if !bounds.push(start..start + piece.len()) {
+                    f(&bounds);
+                    bounds.clear(start + piece.len());
+                }
+            });
+            return f(&bounds);
+        };
+        let mut pieces = pattern.pieces(text);
+        loop {
+            pieces.fill(&mut bounds);
+            if bounds.is_empty() {
+                return;
+            }
+            f(&bounds);
         }
     }
 }

@@ -23,7 +23,9 @@ mod window;
 
 pub use chars::CharMemo;
 pub use index::PairIndex;
-pub use pretokenize::{BATCH, Pattern, Pieces, last_cut};
+pub use pretokenize::{
+    Bounds, KEY_LEN, Key, Keys, NO_KEY, Pattern, Pieces, hash_of_key, key_of, last_cut,
+};
 pub use tokenizer::{KIND, TokenizerRef, Tokens, encode_workspace_len};
 
 use crate::error::BufferTooSmall;

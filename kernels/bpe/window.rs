@@ -3,7 +3,7 @@
 //! A bit says of each place whether a token starts there. The pair of lowest rank is the minimum
 //! of an array in which each rank has its place in its lowest bits, so that the minimum also says
 //! where, and the leftmost of equals wins. The array is one of floats, by their bits. A merge writes
-//! three ranks and moves nothing. The pairs on both sides of a new token are looked up one step
+//! some ranks and moves nothing. The pairs on both sides of a new token are looked up one step
 //! later: meanwhile the memory brings them, and other windows are merged.
 
 use super::ranks::{NO_RANK, POSITION_BITS, Ranks};
@@ -78,8 +78,7 @@ impl Window {
     /// Merges the pair of lowest rank; its packed rank, or [`NO_RANK`] if none merges.
     #[inline]
     pub(super) fn step(&mut self, index: &impl Ranks) -> u32 {
-        self.rank_fresh(index);
-        let packed = self.lowest();
+        let packed = self.lowest_with(self.rank_fresh(index));
         if packed == NO_RANK || self.steps == 0 {
             return NO_RANK;
         }
@@ -115,9 +114,21 @@ impl Window {
         };
     }
 
-    /// The lowest rank and its place.
+    /// The lowest rank and its place, of those that are new too. Those are written afterwards: a
+    /// vector that is read right behind a part of it was written has to wait.
     #[inline]
-    fn lowest(&self) -> u32 {
+    fn lowest_with(&mut self, fresh: [(usize, f32); 2]) -> u32 {
+        let [(left, first), (at, second)] = fresh;
+        let lowest = min(self.lowest(), min(first, second));
+        // In this order: without a token before it, both places are one.
+        self.ranks[left % WINDOW] = min(self.ranks[left % WINDOW], first);
+        self.ranks[at % WINDOW] = min(self.ranks[at % WINDOW], second);
+        lowest.to_bits()
+    }
+
+    /// The lowest rank and its place, but for the pairs of the token that was merged last.
+    #[inline]
+    fn lowest(&self) -> f32 {
         let groups = self.ranks.as_chunks::<GROUP>().0.iter().take(self.groups);
         let columns = groups.fold([f32::MAX; GROUP], |mut least, group| {
             for (least, rank) in least.iter_mut().zip(group) {
@@ -127,7 +138,7 @@ impl Window {
         });
         let [a, b, c, d, e, f, g, h] = columns;
         let [a, b, c, d] = [min(a, e), min(b, f), min(c, g), min(d, h)];
-        min(min(a, c), min(b, d)).to_bits()
+        min(min(a, c), min(b, d))
     }
 
     /// Merges the pair of that rank and place. A place is below [`WINDOW`]: so are all that are
@@ -143,6 +154,7 @@ impl Window {
         self.ranks[right] = f32::MAX;
         self.ranks[at] = f32::MAX;
         let [left, right] = self.beside(at);
+        self.ranks[left] = f32::MAX;
         self.fresh = Some([left, at, right]);
         let id = self.ids[at];
         index.prefetch(self.ids[left], id);
@@ -161,21 +173,22 @@ impl Window {
         [last, right.trailing_zeros()].map(|place| place as usize % WINDOW)
     }
 
-    /// Looks up the pairs of the token that was merged last: both in any case, since no processor
-    /// could foresee whether it is the first token, or the last.
+    /// Places and ranks of the pairs of the token that was merged last: both in any case, since no
+    /// processor could foresee whether it is the first token, or the last.
     #[inline]
-    fn rank_fresh(&mut self, index: &impl Ranks) {
+    fn rank_fresh(&self, index: &impl Ranks) -> [(usize, f32); 2] {
         let Some([left, at, right]) = self.fresh else {
-            return;
+            return [(0, f32::MAX); 2];
         };
         let [before, id, behind] = [left, at, right].map(|place| self.ids[place % WINDOW]);
         let [first, second] = [index.rank(before, id), index.rank(id, behind)];
         let rank = |exists: bool, rank: u32, place: usize| {
             f32::from_bits(if exists { rank | place as u32 } else { NO_RANK })
         };
-        // In this order: without a token before it, both places are one.
-        self.ranks[left % WINDOW] = rank(left != at, first, left);
-        self.ranks[at % WINDOW] = rank(right != at, second, at);
+        [
+            (left, rank(left != at, first, left)),
+            (at, rank(right != at, second, at)),
+        ]
     }
 
     /// Where tokens start.

@@ -3,6 +3,9 @@
 
 use super::{BYTES, Kernel, LANES, SIGNED, Simd};
 use core::arch::x86_64::*;
+use keys::{eight_keys, hashes_of_eight};
+
+mod keys;
 
 cpufeatures::new!(
     features, "avx512f", "avx512bw", "avx2", "fma", "bmi1", "bmi2", "popcnt"
@@ -36,6 +39,17 @@ impl Avx512 {
 fn first_lanes(len: usize) -> __mmask16 {
     if len >= LANES { !0 } else { (1 << len) - 1 }
 }
+
+/// The numbers of the bits of a mask.
+const PLACES: [u32; BYTES] = {
+    let mut places = [0; BYTES];
+    let mut i = 0;
+    while i < BYTES {
+        places[i] = i as u32;
+        i += 1;
+    }
+    places
+};
 
 impl Simd for Avx512 {
     type V = __m512;
@@ -159,6 +173,61 @@ impl Simd for Avx512 {
     fn load_bytes(self, x: &[u8; BYTES]) -> __m512i {
         // SAFETY: `self` proves AVX-512 F; the array holds the 64 bytes read, unaligned.
         unsafe { _mm512_loadu_si512(x.as_ptr().cast()) }
+    }
+
+    /// Sixteen bits at a time; what is written behind their places is overwritten by the next.
+    #[inline(always)]
+    fn write_places(self, mask: u64, base: u32, out: &mut [u32; BYTES]) {
+        for (start, bits) in (0..).step_by(LANES).zip(PLACES.as_chunks::<LANES>().0) {
+            let before = (mask & !(u64::MAX << start)).count_ones() as usize;
+            // SAFETY: `self` proves AVX-512 F; the array holds the sixteen values read; at most
+            // `start` of the 64 places are written before, so there are sixteen from there on.
+            unsafe {
+                let bits = _mm512_loadu_si512(bits.as_ptr().cast());
+                let places = _mm512_add_epi32(bits, _mm512_set1_epi32(base as i32));
+                let some = _mm512_maskz_compress_epi32((mask >> start) as __mmask16, places);
+                _mm512_storeu_si512(out.as_mut_ptr().add(before).cast(), some);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read_keys(
+        self,
+        text: &[u8],
+        places: &[u32],
+        keys: &mut [[u64; 2]],
+        hashes: &mut [u64],
+    ) -> usize {
+        // The last place from which on there are sixteen bytes.
+        let Some(last) = text.len().checked_sub(16) else {
+            return 0;
+        };
+        let last = last.min(u32::MAX as usize) as i32;
+        let eights = keys.as_chunks_mut::<8>().0.iter_mut();
+        let eights = eights.zip(hashes.as_chunks_mut::<8>().0);
+        let mut count = 0;
+        for (keys, hashes) in eights {
+            let Some(places) = places.get(count..).and_then(<[u32]>::first_chunk) else {
+                break;
+            };
+            // SAFETY: `self` proves AVX-512 F and BW.
+            let Some(eight) = (unsafe { eight_keys(text, places, last) }) else {
+                break;
+            };
+            // SAFETY: `self` proves AVX-512 F; the arrays hold what is written, unaligned.
+            unsafe {
+                let [first, second] = eight;
+                let [left, right] = keys.as_chunks_mut::<4>().0 else {
+                    break;
+                };
+                _mm512_storeu_si512(left.as_mut_ptr().cast(), first);
+                _mm512_storeu_si512(right.as_mut_ptr().cast(), second);
+                _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hashes_of_eight(eight));
+            }
+            count += 8;
+        }
+        count
     }
 
     #[inline(always)]

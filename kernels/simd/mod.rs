@@ -27,6 +27,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dispatch;
+mod key;
 #[cfg_attr(
     all(
         target_pointer_width = "32",
@@ -49,6 +50,8 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use dispatch::{Backend, dispatch};
+pub(crate) use key::key;
+pub use key::{KEY_LEN, Key, NO_KEY, hash_of_key, key_of};
 pub use portable::Portable;
 pub use prefetch::prefetch;
 
@@ -131,6 +134,49 @@ pub trait Simd: Copy {
     fn add_products(self, a: &[i8; SIGNED], b: &[i8; SIGNED], sums: Self::Sums) -> Self::Sums;
     /// What all sums together are, for each of four; wraps as they do.
     fn totals(self, sums: [Self::Sums; 4]) -> [i32; 4];
+
+    /// Writes `base + i` for each bit `i` of the mask, lowest first; anything behind those.
+    #[inline(always)]
+    fn write_places(self, mut mask: u64, base: u32, out: &mut [u32; BYTES]) {
+        for eight in out.as_chunks_mut::<8>().0 {
+            if mask == 0 {
+                break;
+            }
+            // Whether there are as many or not: the processor guesses wrong less often.
+            for place in eight {
+                *place = base.wrapping_add(mask.trailing_zeros());
+                mask &= mask.wrapping_sub(1);
+            }
+        }
+    }
+
+    /// The keys and hashes of pieces of a text ([`Keys`](crate::bpe::Keys)), each from one of these
+    /// places to the next; of how many, from the first on.
+    ///
+    /// Where that are not all, the next one may be longer than a key, or near the end of the text: it
+    /// is to be read alone.
+    #[inline(always)]
+    fn read_keys(
+        self,
+        text: &[u8],
+        places: &[u32],
+        keys: &mut [[u64; 2]],
+        hashes: &mut [u64],
+    ) -> usize {
+        let mut count = 0;
+        let places = places.iter().zip(places.get(1..).unwrap_or(&[]));
+        for ((key, hash), (start, end)) in keys.iter_mut().zip(hashes).zip(places) {
+            let len = end.wrapping_sub(*start) as usize;
+            let window = text.get(*start as usize..).and_then(<[u8]>::first_chunk);
+            let Some(window) = window.filter(|_| len <= KEY_LEN) else {
+                break;
+            };
+            *key = key::key(window, len);
+            *hash = hash_of_key(*key);
+            count += 1;
+        }
+        count
+    }
 
     /// Reads sixteen numbers of half precision.
     #[inline(always)]

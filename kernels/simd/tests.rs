@@ -1,6 +1,7 @@
 //! Each operation against plain scalar code, lane by lane, on every backend.
 
 use super::*;
+use crate::rng::Rng;
 use crate::testing::{on_every_backend, values};
 
 /// Applies one operation of three operands and compares it with its scalar meaning.
@@ -286,6 +287,33 @@ fn bytes_are_in_a_set_by_their_last_six_bits() {
                 let want = (0..BYTES).map(bit).sum::<u64>() & lanes;
                 assert_eq!(backend.run(InSet(&bytes, set, lanes)), want);
             }
+        }
+    });
+}
+
+struct WritePlaces(u64, u32);
+
+impl Kernel for WritePlaces {
+    type Output = [u32; BYTES];
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> [u32; BYTES] {
+        let mut places = [7; BYTES];
+        simd.write_places(self.0, self.1, &mut places);
+        places
+    }
+}
+
+#[test]
+fn places_of_bits_are_written_in_order() {
+    on_every_backend(|backend| {
+        let mut rng = Rng::new(41);
+        let mut masks = [0, 1, 1 << 63, u64::MAX, u64::MAX >> 1].to_vec();
+        masks.extend((0..2_000).map(|_| rng.next_u64() & rng.next_u64()));
+        for (base, mask) in (0..).step_by(977).zip(masks) {
+            let bits = (0..64).filter(|i| mask >> i & 1 != 0);
+            let places = backend.run(WritePlaces(mask, base));
+            let places = places.iter().take(mask.count_ones() as usize);
+            assert!(bits.map(|i| base + i).eq(places.copied()), "{mask:x}");
         }
     });
 }

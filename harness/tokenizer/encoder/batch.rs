@@ -1,26 +1,29 @@
 //! Pieces on their way through the encoder: a batch of them, those that wait, and finished ids.
 
-use super::words::{Key, MAX_IDS, Slot, WordCache};
-use crate::kernels::bpe::{BATCH, PairIndex, Pieces};
-use std::ops::Range;
+use super::words::{MAX_IDS, Slot, WordCache};
+use crate::kernels::bpe::{Bounds, Key, Keys, NO_KEY, PairIndex, Pieces};
+use crate::kernels::simd::prefetch;
 
 /// Pieces that wait, to be encoded at once.
 pub(super) const WAITING: usize = PairIndex::AT_ONCE;
+/// Pieces of a batch.
+const BATCH: usize = Bounds::MOST;
 /// Ids of words that may wait with them: some dozen batches' of English.
-const ROOM: usize = 16 * BATCH;
+const ROOM: usize = 1 << 12;
+
+/// Ids in a cache line.
+const LINE: usize = 16;
 
 /// A piece, its key and its hash.
 pub(super) type New<'t> = (&'t [u8], Key, u64);
 /// No piece.
-pub(super) const NO_PIECE: New<'static> = (&[], Key::NONE, 0);
+pub(super) const NO_PIECE: New<'static> = (&[], NO_KEY, 0);
 
-/// Pieces of a text, with their keys (no piece's where one is too long) and hashes.
+/// Pieces of a text, with their keys and hashes; those of long pieces are of all of their bytes.
 pub(super) struct Batch<'t> {
     pub(super) text: &'t [u8],
-    pub(super) ranges: [Range<usize>; BATCH],
-    pub(super) keys: [Key; BATCH],
-    pub(super) hashes: [u64; BATCH],
-    pub(super) len: usize,
+    pub(super) bounds: Bounds,
+    pub(super) keys: Keys,
     pub(super) waiting: Waiting<'t>,
 }
 
@@ -28,31 +31,35 @@ impl<'t> Batch<'t> {
     pub(super) const fn of(text: &'t [u8]) -> Self {
         Self {
             text,
-            ranges: [const { 0..0 }; BATCH],
-            keys: [const { Key::NONE }; BATCH],
-            hashes: [0; BATCH],
-            len: 0,
+            bounds: Bounds::new(),
+            keys: Keys::new(),
             waiting: Waiting::new(),
         }
     }
 
     /// Takes the next pieces; `false` if there are none.
     pub(super) fn fill(&mut self, pieces: &mut Pieces<'_>) -> bool {
-        self.len = pieces.fill(&mut self.ranges);
-        self.len > 0
+        pieces.fill(&mut self.bounds);
+        !self.bounds.is_empty()
     }
 
-    /// Adds a piece; `true` if the batch is full with it.
+    /// Adds a piece of the text; `true` if the batch is full with it.
     pub(super) fn add(&mut self, piece: &[u8]) -> bool {
         let start = piece.as_ptr().addr() - self.text.as_ptr().addr();
-        self.ranges[self.len] = start..start + piece.len();
-        self.len += 1;
-        self.len == BATCH
+        if self.bounds.is_empty() {
+            self.bounds.clear(start);
+        }
+        !self.bounds.push(start..start + piece.len())
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.bounds.len()
     }
 
     pub(super) fn piece(&self, at: usize) -> New<'t> {
-        let piece = &self.text[self.ranges[at].clone()];
-        (piece, self.keys[at], self.hashes[at])
+        let piece = self.bounds.get(at).and_then(|range| self.text.get(range));
+        let piece = piece.unwrap_or(&[]);
+        (piece, self.keys.keys[at], self.keys.hashes[at])
     }
 }
 
@@ -79,10 +86,12 @@ impl Staged {
         batch: &Batch<'_>,
         first: usize,
     ) -> usize {
-        let pieces = first..batch.len;
+        let homes = words.homes();
+        let Keys { keys, hashes } = &batch.keys;
+        let pieces = first..batch.len();
         let (mut len, mut at) = (self.len, first);
-        for (key, hash) in batch.keys[pieces.clone()].iter().zip(&batch.hashes[pieces]) {
-            let Some(word) = words.get_home(*key, *hash) else {
+        for (key, hash) in keys[pieces.clone()].iter().zip(&hashes[pieces]) {
+            let Some(word) = homes.get(*key, *hash) else {
                 break;
             };
             // The remainder is for the compiler.
@@ -99,6 +108,14 @@ impl Staged {
     pub(super) fn add(&mut self, word: &Slot) {
         self.ids[self.len..][..MAX_IDS].copy_from_slice(word.ids());
         self.len += word.len();
+    }
+
+    /// Asks the memory for the place where the next ids will go: long texts' come from afar.
+    pub(super) fn ask_for_room(&self, ids: &mut Vec<u32>) {
+        let room = ids.spare_capacity_mut().iter().skip(self.len);
+        for place in room.take(BATCH).step_by(LINE) {
+            prefetch(place);
+        }
     }
 
     pub(super) fn has_room_for_a_batch(&self) -> bool {

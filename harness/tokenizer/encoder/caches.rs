@@ -7,6 +7,7 @@
 use super::batch::New;
 use super::phrases::PhraseCache;
 use super::words::{MAX_IDS, Slot, WordCache};
+use crate::kernels::bpe::{NO_KEY, hash_of_key};
 use std::sync::{Arc, Mutex};
 
 /// Words that an encoder learns before it looks at the list.
@@ -51,17 +52,19 @@ impl Caches {
         });
     }
 
-    /// Notes the ids of a piece that is in no cache.
-    pub(super) fn note(&mut self, new: New<'_>, ids: &[u32]) {
+    /// Notes the ids of a piece that is in no cache; its slot, if it is a word.
+    pub(super) fn note(&mut self, new: New<'_>, ids: &[u32]) -> Option<Slot> {
         let (piece, key, hash) = new;
-        if key.is_some() && ids.len() <= MAX_IDS {
+        if key != NO_KEY && ids.len() <= MAX_IDS {
             let word = Slot::new(key, ids);
             self.words.insert(word, hash);
             if let Some(sharing) = &mut self.sharing {
                 sharing.learned.push(word);
             }
+            Some(word)
         } else {
             self.phrases.insert(piece, hash, ids);
+            None
         }
     }
 
@@ -74,7 +77,7 @@ impl Caches {
             return;
         }
         for word in sharing.exchange() {
-            let (key, hash) = (word.key(), word.key().hash());
+            let (key, hash) = (word.key(), hash_of_key(word.key()));
             if self.words.get(key, hash).is_none() {
                 self.words.insert(word, hash);
             }
@@ -97,8 +100,8 @@ impl Sharing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::Key;
     use super::*;
+    use crate::kernels::bpe::key_of;
 
     #[test]
     fn what_one_learns_the_others_know_after_some_words() {
@@ -107,14 +110,15 @@ mod tests {
         caches
             .iter_mut()
             .for_each(|caches| caches.share(list.clone()));
-        let word = |i: u32| Key::new(4, &u128::from(i).to_le_bytes()).unwrap();
-        let new = |i: u32| (&b"word"[..], word(i), word(i).hash());
+        let word = |i: u32| key_of(&i.to_le_bytes()).unwrap();
+        let hash = |i: u32| hash_of_key(word(i));
+        let new = |i: u32| (&b"word"[..], word(i), hash(i));
         let words = 3 * WORDS_BETWEEN as u32;
         for i in 0..words {
             caches[i as usize % 3].note(new(i), &[i, 7]);
         }
         caches.iter_mut().for_each(Caches::exchange);
-        assert!(caches[0].words.get(word(1), word(1).hash()).is_none());
+        assert!(caches[0].words.get(word(1), hash(1)).is_none());
         // Nothing is read before something is told.
         for (i, at) in (words..).zip((0..3).flat_map(|at| [at; WORDS_BETWEEN])) {
             caches[at].note(new(i), &[i, 7]);
@@ -122,7 +126,7 @@ mod tests {
         }
         for caches in &mut caches {
             let known = (0..words).filter(|i| {
-                let found = caches.words.get(word(*i), word(*i).hash());
+                let found = caches.words.get(word(*i), hash(*i));
                 let equal = |found: &Slot| found.ids()[..found.len()] == [*i, 7];
                 assert!(found.is_none_or(equal));
                 found.is_some()

@@ -15,12 +15,12 @@ mod phrases;
 mod words;
 
 use super::{HarnessPattern, Tokenizer};
-use crate::kernels::bpe::{CharMemo, PairIndex, TokenizerRef};
+use crate::kernels::bpe::{CharMemo, NO_KEY, PairIndex, TokenizerRef};
 use batch::{Batch, NO_PIECE, New, Staged, WAITING};
 use caches::Caches;
 use hash::hash_of_bytes;
 use std::sync::Arc;
-use words::{Key, MAX_KEY_LEN};
+use words::Slot;
 
 pub(super) use caches::SharedWords;
 
@@ -124,34 +124,26 @@ impl PieceEncoder<'_> {
     /// Computes the keys and hashes of a batch, and asks for the memory where they lead.
     #[inline]
     fn look_ahead(&self, batch: &mut Batch<'_>) {
-        let len = batch.len;
-        let places = batch.keys[..len].iter_mut().zip(&mut batch.hashes[..len]);
-        for (range, (key, hash)) in batch.ranges[..len].iter().zip(places) {
-            if let Some(rest) = batch.text.get(range.start..)
-                && let Some(bytes) = rest.first_chunk()
-                && let Some(short) = Key::new(range.end - range.start, bytes)
-            {
-                (*key, *hash) = (short, short.hash());
-                self.caches.words.prefetch(*hash);
-            } else {
-                (*key, *hash) = self.look_at(batch.text.get(range.clone()).unwrap_or(&[]));
-            }
+        if !batch.keys.read(batch.text, &batch.bounds) {
+            self.look_at_long(batch);
+        }
+        let homes = self.caches.words.homes();
+        for hash in &batch.keys.hashes[..batch.len()] {
+            homes.prefetch(*hash);
         }
     }
 
-    /// The same, for a piece that is long or at the end of the text.
+    /// Computes the hashes of those pieces that are too long for a key.
     #[cold]
-    #[inline(never)]
-    fn look_at(&self, piece: &[u8]) -> (Key, u64) {
-        if piece.len() > MAX_KEY_LEN {
-            let hash = hash_of_bytes(piece);
-            self.caches.phrases.prefetch(hash);
-            return (Key::NONE, hash);
+    fn look_at_long(&self, batch: &mut Batch<'_>) {
+        for at in 0..batch.len() {
+            let (piece, key, _) = batch.piece(at);
+            if key == NO_KEY {
+                let hash = hash_of_bytes(piece);
+                self.caches.phrases.prefetch(hash);
+                batch.keys.hashes[at] = hash;
+            }
         }
-        let mut bytes = [0; 16];
-        bytes[..piece.len()].copy_from_slice(piece);
-        let key = Key::new(piece.len(), &bytes).unwrap_or(Key::NONE);
-        (key, key.hash())
     }
 
     /// Appends the ids of a batch, and empties it; [`PieceEncoder::finish`] appends the last.
@@ -161,16 +153,17 @@ impl PieceEncoder<'_> {
         if !self.staged.has_room_for_a_batch() {
             self.finish(batch, ids);
         }
+        self.staged.ask_for_room(ids);
         let mut at = 0;
         loop {
             at = self.staged.add_words(&self.caches.words, batch, at);
-            if at == batch.len {
+            if at == batch.len() {
                 break;
             }
             self.encode_other(batch, at, ids);
             at += 1;
         }
-        batch.len = 0;
+        batch.bounds.clear(0);
     }
 
     /// Encodes a piece that is at home in no slot of the words, or lets it wait.
@@ -189,12 +182,15 @@ impl PieceEncoder<'_> {
     /// Encodes all pieces that wait, and moves all ids to where they belong.
     fn finish(&mut self, batch: &mut Batch<'_>, ids: &mut Vec<u32>) {
         let waiting = &batch.waiting.pieces[..batch.waiting.len];
-        self.learn(waiting);
+        let learned = self.learn(waiting);
         let mut from = 0;
-        for (place, piece) in waiting {
+        for ((place, piece), word) in waiting.iter().zip(&learned) {
             ids.extend_from_slice(&self.staged.ids[from..*place]);
             from = *place;
-            self.encode_waiting(*piece, ids);
+            match word {
+                Some(word) => ids.extend_from_slice(&word.ids()[..word.len()]),
+                None => self.encode_waiting(*piece, ids),
+            }
         }
         ids.extend_from_slice(&self.staged.ids[from..self.staged.len]);
         (self.staged.len, batch.waiting.len) = (0, 0);
@@ -215,21 +211,26 @@ impl PieceEncoder<'_> {
         self.caches.note(new, &self.ids[..len]);
     }
 
-    /// Encodes those pieces that are short and new, several at once, for the caches.
-    fn learn(&mut self, waiting: &[(usize, New<'_>)]) {
-        let Some(index) = self.index else { return };
-        let mut new = [NO_PIECE; WAITING];
+    /// Encodes those pieces that are short and new, several at once, for the caches; of each that
+    /// is a word, its slot.
+    fn learn(&mut self, waiting: &[(usize, New<'_>)]) -> [Option<Slot>; WAITING] {
+        let mut learned = [None; WAITING];
+        let Some(index) = self.index else {
+            return learned;
+        };
+        let (mut new, mut places) = ([NO_PIECE; WAITING], [0; WAITING]);
         let mut len = 0;
-        for (_, piece) in waiting {
-            new[len] = *piece;
+        for (at, (_, piece)) in waiting.iter().enumerate() {
+            (new[len], places[len]) = (*piece, at);
             len += usize::from(self.is_new_and_short(&new[..=len]));
         }
         let pieces = new.map(|(piece, ..)| piece);
         let caches = &mut self.caches;
         self.tokenizer
             .encode_short_pieces_with(&index, &pieces[..len], |at, ids| {
-                caches.note(new[at], ids);
+                learned[places[at]] = caches.note(new[at], ids);
             });
+        learned
     }
 
     /// Whether the last of these pieces, which are no known words, is short, new, and not among the

@@ -7,13 +7,11 @@
 //! while five eighths of it are full, up to 32 MiB; from then on a new word takes the place of
 //! another when all its slots are taken.
 
-use super::hash::hash_of_halves;
 use crate::huge::HugeSlice;
-use barelm_kernels::simd::prefetch;
+use crate::kernels::bpe::{Key, NO_KEY, hash_of_key};
+use crate::kernels::simd::prefetch;
 use bytemuck::{Pod, Zeroable};
 
-/// Pieces of up to this many bytes have a key.
-pub(super) const MAX_KEY_LEN: usize = 15;
 /// Ids in a slot.
 pub(super) const MAX_IDS: usize = 4;
 /// Slots of the table at first (8 KiB), and at most (32 MiB).
@@ -23,16 +21,7 @@ const LARGE: usize = 1 << 14;
 /// Slots that may hold a word: its home, and those that differ from it in the lowest bits.
 const PROBES: usize = 16;
 
-/// A piece of up to [`MAX_KEY_LEN`] bytes as two numbers: its bytes, and its length on top.
-///
-/// All zeros are no piece, for every piece has a length. The uppermost four bits are free.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
-pub(super) struct Key {
-    low: u64,
-    high: u64,
-}
-
-/// Bit of a key's upper half where the number of ids is, in slots.
+/// Bit of a key's upper half where the number of ids is, in slots: a length needs four bits.
 const COUNT: u32 = 60;
 
 /// A word and its ids. All zeros are an empty slot.
@@ -46,10 +35,10 @@ pub(super) struct Slot {
 
 impl Slot {
     /// A word of up to [`MAX_IDS`] ids.
-    pub(super) fn new(key: Key, ids: &[u32]) -> Self {
+    pub(super) fn new([low, high]: Key, ids: &[u32]) -> Self {
         let mut slot = Self {
-            low: key.low,
-            high_and_count: key.high | (ids.len() as u64) << COUNT,
+            low,
+            high_and_count: high | (ids.len() as u64) << COUNT,
             ids: [0; MAX_IDS],
         };
         slot.ids[..ids.len()].copy_from_slice(ids);
@@ -69,10 +58,7 @@ impl Slot {
 
     #[inline]
     pub(super) fn key(&self) -> Key {
-        Key {
-            low: self.low,
-            high: self.high_and_count & !(0xF << COUNT),
-        }
+        [self.low, self.high_and_count & !(0xF << COUNT)]
     }
 
     #[inline]
@@ -82,10 +68,10 @@ impl Slot {
 
     /// Whether this is the slot of a word.
     #[inline]
-    fn is_of(&self, key: Key) -> bool {
+    fn is_of(&self, [low, high]: Key) -> bool {
         // Without the count, which is not part of the key.
-        let high = (self.high_and_count ^ key.high) << (64 - COUNT);
-        (self.low ^ key.low) | high == 0
+        let high = (self.high_and_count ^ high) << (64 - COUNT);
+        (self.low ^ low) | high == 0
     }
 }
 
@@ -109,22 +95,16 @@ impl WordCache {
         hash as usize & (self.slots.len() - 1)
     }
 
-    /// Asks the memory for the home of a word.
+    /// The slots, to be looked at where words are at home.
     #[inline]
-    pub(super) fn prefetch(&self, hash: u64) {
-        prefetch(&self.slots[self.home(hash)]);
-    }
-
-    /// The slot of a word that is at home.
-    #[inline]
-    pub(super) fn get_home(&self, key: Key, hash: u64) -> Option<&Slot> {
-        Some(&self.slots[self.home(hash)]).filter(|slot| slot.is_of(key))
+    pub(super) fn homes(&self) -> Homes<'_> {
+        Homes(&self.slots)
     }
 
     /// The slot of a word, if it is known: its home, from now on.
     pub(super) fn get(&mut self, key: Key, hash: u64) -> Option<&Slot> {
         let home = self.home(hash);
-        let probes = if key.is_some() { PROBES } else { 0 };
+        let probes = if key == NO_KEY { 0 } else { PROBES };
         for at in (0..probes).map(|step| home ^ step) {
             if self.slots[at].is_of(key) {
                 self.slots.swap(home, at);
@@ -162,102 +142,65 @@ impl WordCache {
         self.used = 0;
         for slot in old.iter() {
             if !slot.is_free() {
-                self.place(*slot, slot.key().hash());
+                self.place(*slot, hash_of_key(slot.key()));
             }
         }
     }
 }
 
-/// Masks of the first bytes of both halves of a key, by their number.
-const MASKS: [[u64; 2]; MAX_KEY_LEN + 1] = {
-    let mut masks = [[0; 2]; MAX_KEY_LEN + 1];
-    let mut len = 1;
-    while len <= MAX_KEY_LEN {
-        masks[len] = masks[len - 1];
-        masks[len][(len - 1) / 8] |= 0xFF << (8 * ((len - 1) % 8));
-        len += 1;
-    }
-    masks
-};
+/// The slots of a cache: a loop that has found them once need not ask where they are.
+#[derive(Clone, Copy)]
+pub(super) struct Homes<'c>(&'c [Slot]);
 
-impl Key {
-    /// No piece's key, which no slot matches: those of length 0 have no bytes.
-    pub(super) const NONE: Self = Self { low: 1, high: 0 };
-
-    /// The key of the first `len` of these bytes; `None` if they are too many.
+impl<'c> Homes<'c> {
+    /// The home of a word.
     #[inline]
-    pub(super) fn new(len: usize, bytes: &[u8; 16]) -> Option<Self> {
-        let [low, high] = MASKS.get(len)?;
-        let bytes = u128::from_le_bytes(*bytes);
-        Some(Self {
-            low: bytes as u64 & low,
-            high: (bytes >> 64) as u64 & high | (len as u64) << 56,
-        })
+    fn home(self, hash: u64) -> &'c Slot {
+        &self.0[hash as usize & (self.0.len() - 1)]
     }
 
-    /// Whether there is a piece that this is the key of.
+    /// Asks the memory for the home of a word.
     #[inline]
-    pub(super) fn is_some(self) -> bool {
-        self.high != 0
+    pub(super) fn prefetch(self, hash: u64) {
+        prefetch(self.home(hash));
     }
 
+    /// The slot of a word that is at home.
     #[inline]
-    pub(super) fn hash(self) -> u64 {
-        hash_of_halves(self.low, self.high)
+    pub(super) fn get(self, key: Key, hash: u64) -> Option<&'c Slot> {
+        Some(self.home(hash)).filter(|slot| slot.is_of(key))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::{HashMap, HashSet};
-
-    #[test]
-    fn keys_of_different_pieces_differ_and_see_nothing_behind_the_piece() {
-        let mut keys = HashSet::new();
-        let mut pieces = 0;
-        for len in 1..=MAX_KEY_LEN {
-            for (at, value) in (0..len).flat_map(|at| [(at, 1), (at, 255)]) {
-                let mut piece = vec![0; len];
-                piece[at] = value;
-                let followed_by = |byte: u8| {
-                    let mut bytes = [byte; 16];
-                    bytes[..len].copy_from_slice(&piece);
-                    Key::new(len, &bytes)
-                };
-                let key_alone = followed_by(0).unwrap();
-                assert_eq!(followed_by(0xAA), Some(key_alone));
-                pieces += usize::from(keys.insert(key_alone));
-            }
-        }
-        assert_eq!(pieces, MAX_KEY_LEN * (MAX_KEY_LEN + 1));
-        let room_for_the_count = |key: &Key| key.is_some() && key.high >> COUNT == 0;
-        assert!(keys.iter().all(room_for_the_count));
-        assert_eq!(Key::new(MAX_KEY_LEN + 1, &[0; 16]), None);
-    }
+    use crate::kernels::bpe::key_of;
+    use std::collections::HashMap;
 
     #[test]
     fn what_was_noted_is_found_while_there_is_room_and_nothing_else_ever() {
         let mut cache = WordCache::new();
-        let word = |i: u32| Key::new(4, &u128::from(i).to_le_bytes()).unwrap();
+        let word = |i: u32| key_of(&i.to_le_bytes()).unwrap();
+        let hash = |i: u32| hash_of_key(word(i));
         let mut known = HashMap::new();
         for i in 0..100_000 {
             let ids = [i, i + 1, i + 2, i + 3];
             let ids = &ids[..1 + i as usize % MAX_IDS];
-            cache.insert(Slot::new(word(i), ids), word(i).hash());
+            cache.insert(Slot::new(word(i), ids), hash(i));
             known.insert(i, ids.to_vec());
         }
         let found = known.iter().filter(|(i, ids)| {
             // Twice: the first time may move it.
-            cache.get(word(**i), word(**i).hash());
-            let found = cache.get_home(word(**i), word(**i).hash());
+            cache.get(word(**i), hash(**i));
+            let found = cache.homes().get(word(**i), hash(**i));
             let equal = |found: &Slot| found.ids()[..found.len()] == ids[..];
             assert!(found.is_none_or(equal));
             found.is_some()
         });
         assert!(found.count() > 97_000);
         for i in 100_000..200_000 {
-            assert!(cache.get(word(i), word(i).hash()).is_none());
+            assert!(cache.get(word(i), hash(i)).is_none());
         }
         assert!(cache.slots.len() <= SLOTS[1]);
     }

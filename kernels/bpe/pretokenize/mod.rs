@@ -10,6 +10,8 @@
 //! A byte that is not part of well-formed UTF-8 counts as a character that is neither letter nor
 //! number nor white space, so any bytes have pieces.
 
+mod bounds;
+mod keys;
 mod long;
 mod masks;
 mod patterns;
@@ -20,7 +22,9 @@ mod starts;
 mod tests;
 mod window;
 
-pub use pieces::{BATCH, Pieces};
+pub use bounds::Bounds;
+pub use keys::{KEY_LEN, Key, Keys, NO_KEY, hash_of_key, key_of};
+pub use pieces::Pieces;
 pub use scan::last_cut;
 
 use crate::simd::Backend;

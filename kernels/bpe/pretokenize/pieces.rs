@@ -1,9 +1,11 @@
 //! The pieces of a text one after the other, or many at once.
 
+use super::bounds::Bounds;
 use super::starts::{Cl100k, Gpt2, O200k, Rules, Words};
-use super::{Pattern, patterns, scan, window};
+use super::window::{self, Cuts};
+use super::{Pattern, patterns, scan};
 use crate::bpe::unicode::SPACE;
-use crate::simd::{BYTES, Backend, Kernel, Simd};
+use crate::simd::{Backend, Kernel, Simd};
 use core::ops::Range;
 
 /// Iterator over the pieces of a text; see [`Pattern::pieces`].
@@ -22,9 +24,6 @@ pub struct Pieces<'a> {
     cuts: u64,
 }
 
-/// Places for pieces in a call of [`Pieces::fill`].
-pub const BATCH: usize = 2 * BYTES;
-
 impl<'a> Pieces<'a> {
     pub(super) fn new(pattern: Pattern, text: &'a [u8], backend: Backend) -> Self {
         Self {
@@ -42,25 +41,24 @@ impl<'a> Pieces<'a> {
         self.at
     }
 
-    /// Writes where the next pieces are in the text; how many they are, 0 at its end.
-    ///
-    /// The ranges behind them are left with arbitrary values.
+    /// Tells where the next pieces are in the text: some dozens, none at its end.
     ///
     /// # Example
     /// ```
-    /// use barelm_kernels::bpe::{BATCH, Pattern};
+    /// use barelm_kernels::bpe::{Bounds, Pattern};
     /// let mut pieces = Pattern::Gpt2.pieces(b"two words");
-    /// let mut batch = [const { 0..0 }; BATCH];
-    /// assert_eq!(pieces.fill(&mut batch), 2);
-    /// assert_eq!(batch[..2], [0..3, 3..9]);
-    /// assert_eq!(pieces.fill(&mut batch), 0);
+    /// let mut bounds = Bounds::new();
+    /// pieces.fill(&mut bounds);
+    /// assert!(bounds.iter().eq([0..3, 3..9]));
+    /// pieces.fill(&mut bounds);
+    /// assert!(bounds.is_empty());
     /// ```
-    pub fn fill(&mut self, batch: &mut [Range<usize>; BATCH]) -> usize {
+    pub fn fill(&mut self, bounds: &mut Bounds) {
         let backend = self.backend;
         backend.run(Fill {
             pieces: self,
-            batch,
-        })
+            bounds,
+        });
     }
 
     /// Whether there is text between pieces.
@@ -74,7 +72,7 @@ impl<'a> Pieces<'a> {
         if self.at >= self.text.len() {
             return false;
         }
-        (self.base, self.cuts) = (self.at, self.backend.run(NextCuts(self)));
+        (self.base, self.cuts) = (self.at, self.backend.run(NextCuts(self)).places);
         if self.cuts == 0 {
             let piece = self.scan_one();
             (self.at, self.base) = (piece.start, piece.end);
@@ -125,14 +123,14 @@ impl<'a> Iterator for Pieces<'a> {
 
     #[inline]
     fn fold<B, F: FnMut(B, &'a [u8]) -> B>(mut self, mut folded: B, mut f: F) -> B {
-        let mut batch = [const { 0..0 }; BATCH];
+        let mut bounds = Bounds::new();
         loop {
-            let len = self.fill(&mut batch);
-            if len == 0 {
+            self.fill(&mut bounds);
+            if bounds.is_empty() {
                 return folded;
             }
-            for piece in batch.iter().take(len) {
-                folded = f(folded, self.text.get(piece.clone()).unwrap_or(&[]));
+            for piece in bounds.iter() {
+                folded = f(folded, self.text.get(piece).unwrap_or(&[]));
             }
         }
     }
@@ -144,10 +142,10 @@ impl core::iter::FusedIterator for Pieces<'_> {}
 struct NextCuts<'p, 'a>(&'p Pieces<'a>);
 
 impl Kernel for NextCuts<'_, '_> {
-    type Output = u64;
+    type Output = Cuts;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> u64 {
+    fn run<S: Simd>(self, simd: S) -> Cuts {
         let Pieces { text, at, .. } = *self.0;
         match self.0.pattern {
             Pattern::Gpt2 => window::cuts::<S, Gpt2>(simd, text, at),
@@ -161,14 +159,14 @@ impl Kernel for NextCuts<'_, '_> {
 /// [`Pieces::fill`].
 struct Fill<'p, 'a> {
     pieces: &'p mut Pieces<'a>,
-    batch: &'p mut [Range<usize>; BATCH],
+    bounds: &'p mut Bounds,
 }
 
 impl Kernel for Fill<'_, '_> {
-    type Output = usize;
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) -> usize {
+    fn run<S: Simd>(self, simd: S) {
         match self.pieces.pattern {
             Pattern::Gpt2 => self.fill::<S, Gpt2>(simd),
             Pattern::Cl100k => self.fill::<S, Cl100k>(simd),
@@ -179,51 +177,34 @@ impl Kernel for Fill<'_, '_> {
 }
 
 impl Fill<'_, '_> {
-    /// One window after the other, as long as a whole window's pieces have room.
+    /// One window after the other, as long as there is room for a whole window's bounds.
     #[inline(always)]
-    fn fill<S: Simd, R: Rules>(self, simd: S) -> usize {
-        let Self { pieces, batch } = self;
-        let (text, mut at, mut len) = (pieces.text, pieces.at, 0);
-        while let Some(room) = batch.get_mut(len..).and_then(<[_]>::first_chunk_mut) {
-            if at >= text.len() {
-                break;
-            }
+    fn fill<S: Simd, R: Rules>(self, simd: S) {
+        let Self { pieces, bounds } = self;
+        let (text, mut at) = (pieces.text, pieces.at);
+        match R::GAPS {
+            true => bounds.clear(at),
+            false => bounds.clear_gapless(at),
+        }
+        while at < text.len()
+            && let Some((room, offset)) = bounds.room(at)
+        {
             let cuts = window::cuts::<S, R>(simd, text, at);
-            if cuts != 0 {
-                len += write::<R>(cuts, at, room);
-                at += 63 - cuts.leading_zeros() as usize;
-            } else {
-                pieces.at = at;
-                room[0] = pieces.scan_one();
-                at = pieces.at;
-                len += usize::from(!room[0].is_empty());
+            if cuts.places != 0 {
+                simd.write_places(cuts.places, offset, room);
+                at += cuts.last;
+                bounds.wrote(cuts.places.count_ones() as usize, at);
+                continue;
+            }
+            pieces.at = at;
+            let piece = pieces.scan_one();
+            at = pieces.at;
+            if !piece.is_empty() && !bounds.push(piece) {
+                break;
             }
         }
         (pieces.at, pieces.cuts) = (at, 0);
-        len
     }
-}
-
-/// Writes the pieces that have these cuts; how many they are.
-#[inline(always)]
-fn write<R: Rules>(mut cuts: u64, at: usize, room: &mut [Range<usize>; BYTES]) -> usize {
-    let count = cuts.count_ones() as usize >> u32::from(R::GAPS);
-    let mut start = at;
-    // Eight at a time, whether there are as many or not: the processor guesses wrong less often.
-    for (i, eight) in room.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        if 8 * i >= count {
-            break;
-        }
-        for piece in eight {
-            if R::GAPS {
-                start = at + take_lowest(&mut cuts);
-            }
-            let end = at + take_lowest(&mut cuts);
-            *piece = start..end;
-            start = end;
-        }
-    }
-    count
 }
 
 /// The lowest bit, taken out of the mask; 64 if there is none.

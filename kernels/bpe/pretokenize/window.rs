@@ -21,9 +21,12 @@
 //!
 //! A window begins where a piece begins, so nothing that came before it matters. What comes behind
 //! it can matter to its last run of white space alone, whose cuts are therefore left to the next
-//! window, which begins at the last start found: no state is carried along. A window in which no
-//! second piece starts (its first piece is long), or in which a rule meets a character that it
-//! does not express, is left to the scanner of [`super::patterns`], for one piece.
+//! window, which begins at the last start found: no state is carried along. All of that is a long
+//! chain of steps from one window to the next. A space behind a letter, digit or symbol starts a
+//! piece under every pattern, whatever else there is; so a window that has one ends at its last, and
+//! the next can begin while its own cuts are still computed. A window in which no second piece starts
+//! (its first piece is long), or in which a rule meets a character that it does not express, is left
+//! to the scanner of [`super::patterns`], for one piece.
 
 use super::long::{self, LongCharacters};
 use super::masks::{Bytes, Masks};
@@ -41,37 +44,68 @@ pub(super) struct Window<'a> {
     pub(super) at: usize,
     /// How many of its bytes count.
     len: u32,
-    /// Whether the text ends behind them.
-    is_last: bool,
+    behind: Behind,
 }
 
-/// Where pieces end in the window at `at`, which is not the end of the text: bit `i` stands for
-/// the place `i` bytes behind `at`.
+/// What comes behind a window.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// The end of the text.
+    End,
+    /// More text.
+    More,
+    /// More text, of which nothing matters: cuts are wanted up to a place where any text may be cut.
+    Cut,
+}
+
+/// Where pieces end in a window.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Cuts {
+    /// Bit `i` stands for the place `i` bytes behind the window's first.
+    pub(super) places: u64,
+    /// Where the next window begins: the last of these places, 0 if there is none.
+    pub(super) last: usize,
+}
+
+impl Cuts {
+    fn at(places: u64) -> Self {
+        let last = (places | 1).ilog2() as usize;
+        Self { places, last }
+    }
+}
+
+/// Where pieces end in the window at `at`, which is not the end of the text.
 #[inline(always)]
-pub(super) fn cuts<S: Simd, R: Rules>(simd: S, text: &[u8], at: usize) -> u64 {
+pub(super) fn cuts<S: Simd, R: Rules>(simd: S, text: &[u8], at: usize) -> Cuts {
     if const { S::REGISTERS < 4 } {
         // Without vectors masks gain nothing and are large: all is left to the scanner.
-        return 0;
+        return Cuts::default();
     }
     let rest = text.get(at..).unwrap_or(&[]);
     simd.prefetch(rest.get(AHEAD..).unwrap_or(&[]));
     if let Some(bytes) = rest.first_chunk() {
-        let window = Window {
+        let mut window = Window {
             text,
             at,
             len: BYTES as u32,
-            is_last: false,
+            behind: Behind::More,
         };
-        let masks = Masks::ascii(Bytes::new(simd, bytes), window.valid());
+        let bytes = Bytes::new(simd, bytes);
+        let masks = Masks::ascii(bytes, window.valid());
         if masks.long == 0 {
-            return R::cuts(&masks, window);
+            let safe = masks.space & !(bytes.between(0, b' ') << 1) & !1;
+            if safe == 0 {
+                return Cuts::at(R::cuts(&masks, window));
+            }
+            window.behind = Behind::Cut;
+            let last = safe.ilog2();
+            let places = R::cuts(&masks, window) & (u64::MAX >> (63 - last));
+            let last = last as usize;
+            return Cuts { places, last };
         }
     }
-    simd.call(AnyCuts::<R> {
-        text,
-        at,
-        rules: PhantomData,
-    })
+    let rules = PhantomData;
+    Cuts::at(simd.call(AnyCuts::<R> { text, at, rules }))
 }
 
 /// The same, of windows that are not all ASCII or not all text: on its own, for without these much
@@ -100,14 +134,17 @@ impl<R: Rules> Kernel for AnyCuts<'_, R> {
             text: self.text,
             at: self.at,
             len: len as u32,
-            is_last: len < BYTES,
+            behind: match len {
+                BYTES => Behind::More,
+                _ => Behind::End,
+            },
         };
         let vector = Bytes::new(simd, bytes);
         let masks = Masks::ascii(vector, window.valid());
         if masks.long == 0 {
             return R::cuts(&masks, window);
         }
-        if !window.is_last {
+        if !window.is_last() {
             window.len = long::unfinished(vector).trailing_zeros();
         }
         let masks = masks.with(&LongCharacters::new(vector, bytes), window.valid());
@@ -131,13 +168,13 @@ impl Window<'_> {
     /// Whether the text ends inside the window.
     #[inline(always)]
     pub(super) fn is_last(self) -> bool {
-        self.is_last
+        self.behind == Behind::End
     }
 
     /// The bit at the end of the text, if that is inside the window.
     #[inline(always)]
     pub(super) fn end(self) -> u64 {
-        if self.is_last { 1 << self.len } else { 0 }
+        if self.is_last() { 1 << self.len } else { 0 }
     }
 
     /// Without the cuts inside a run of white space behind which the window ends, and without those
@@ -146,6 +183,9 @@ impl Window<'_> {
     /// At the end of the text such a run is one piece, and elsewhere it is undecided.
     #[inline(always)]
     pub(super) fn without_last_white(self, starts: u64, white: u64) -> u64 {
+        if self.behind == Behind::Cut {
+            return starts;
+        }
         let run = (!(white << (BYTES as u32 - self.len))).leading_zeros();
         let first = self.len - run;
         starts & (u64::MAX >> (63 - first.min(63)))

@@ -1,5 +1,6 @@
 //! Every pattern against a regex engine.
 
+mod keys;
 mod windows;
 
 use super::*;
@@ -7,7 +8,7 @@ use crate::rng::Rng;
 use fancy_regex::Regex;
 use std::string::String;
 use std::vec::Vec;
-use std::{env, format, fs, println};
+use std::{env, format, fs, println, vec};
 
 const PATTERNS: [Pattern; 4] = [
     Pattern::Gpt2,
