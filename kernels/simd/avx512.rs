@@ -199,11 +199,6 @@ impl Simd for Avx512 {
         keys: &mut [[u64; 2]],
         hashes: &mut [u64],
     ) -> usize {
-        // The last place from which on there are sixteen bytes.
-        let Some(last) = text.len().checked_sub(16) else {
-            return 0;
-        };
-        let last = last.min(u32::MAX as usize) as i32;
         let eights = keys.as_chunks_mut::<8>().0.iter_mut();
         let eights = eights.zip(hashes.as_chunks_mut::<8>().0);
         let mut count = 0;
@@ -212,18 +207,16 @@ impl Simd for Avx512 {
                 break;
             };
             // SAFETY: `self` proves AVX-512 F and BW.
-            let Some(eight) = (unsafe { eight_keys(text, places, last) }) else {
+            let Some([first, second]) = (unsafe { eight_keys(text, places) }) else {
                 break;
             };
-            // SAFETY: `self` proves AVX-512 F; the arrays hold what is written, unaligned.
+            // SAFETY: `self` proves AVX-512 F; the arrays hold two vectors and one, unaligned.
             unsafe {
-                let [first, second] = eight;
-                let [left, right] = keys.as_chunks_mut::<4>().0 else {
-                    break;
-                };
-                _mm512_storeu_si512(left.as_mut_ptr().cast(), first);
-                _mm512_storeu_si512(right.as_mut_ptr().cast(), second);
-                _mm512_storeu_si512(hashes.as_mut_ptr().cast(), hashes_of_eight(eight));
+                let keys = keys.as_mut_ptr().cast();
+                _mm512_storeu_si512(keys, first);
+                _mm512_storeu_si512(keys.add(1), second);
+                let all = hashes_of_eight(first, second);
+                _mm512_storeu_si512(hashes.as_mut_ptr().cast(), all);
             }
             count += 8;
         }

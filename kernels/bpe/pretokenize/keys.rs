@@ -1,4 +1,4 @@
-//! Short pieces as numbers, with hashes: four pieces at a time where the processor can.
+//! Short pieces as numbers, with hashes: eight pieces at a time where the processor can.
 //!
 //! Whoever looks a piece up, to count it or to find its tokens, compares and hashes it. For a piece
 //! of up to 15 bytes both are a few instructions on two numbers of 64 bits: its bytes, and its

@@ -3,11 +3,12 @@
 use crate::simd::key::{FACTORS, KEY_LEN};
 use core::arch::x86_64::*;
 
-/// The keys of eight pieces, unless one is too long, or begins behind `last`, from where on the text
-/// has sixteen bytes.
+/// The keys of eight pieces, unless one is too long, or the text has less than sixteen bytes from its
+/// start on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn eight_keys(text: &[u8], places: &[u32; 9], last: i32) -> Option<[__m512i; 2]> {
+pub(super) fn eight_keys(text: &[u8], places: &[u32; 9]) -> Option<[__m512i; 2]> {
+    let last = text.len().checked_sub(16)?.min(u32::MAX as usize) as i32;
     // SAFETY: the array holds both times the eight numbers read, unaligned.
     let (starts, ends) = unsafe {
         let (starts, ends) = (places.as_ptr(), places.as_ptr().add(1));
@@ -49,7 +50,7 @@ pub(super) fn eight_keys(text: &[u8], places: &[u32; 9], last: i32) -> Option<[_
 /// [`hash_of_key`](crate::simd::hash_of_key) of eight keys.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn hashes_of_eight([first, second]: [__m512i; 2]) -> __m512i {
+pub(super) fn hashes_of_eight(first: __m512i, second: __m512i) -> __m512i {
     let [a, b, c, d] = FACTORS.map(|factor| factor as i64);
     let sums_of_halves = |keys: __m512i| {
         let even = _mm512_mul_epu32(keys, _mm512_setr_epi64(a, c, a, c, a, c, a, c));
