@@ -20,26 +20,35 @@ pub(super) type New<'t> = (&'t [u8], Key, u64);
 pub(super) const NO_PIECE: New<'static> = (&[], NO_KEY, 0);
 
 /// Pieces of a text, with their keys and hashes; those of long pieces are of all of their bytes.
-pub(super) struct Batch<'t> {
+pub(super) struct Batch<'b, 't> {
     pub(super) text: &'t [u8],
-    pub(super) bounds: Bounds,
-    pub(super) keys: Keys,
+    pub(super) bounds: &'b mut Bounds,
+    pub(super) keys: &'b mut Keys,
     pub(super) waiting: Waiting<'t>,
 }
 
-impl<'t> Batch<'t> {
-    pub(super) const fn of(text: &'t [u8]) -> Self {
+/// Where the bounds and keys of batches lie: to make them anew would take longer than a short text.
+#[derive(Default)]
+pub(super) struct Room {
+    bounds: Bounds,
+    keys: Keys,
+}
+
+impl<'b, 't> Batch<'b, 't> {
+    pub(super) fn of(text: &'t [u8], room: &'b mut Room) -> Self {
+        let Room { bounds, keys } = room;
+        bounds.clear(0);
         Self {
             text,
-            bounds: Bounds::new(),
-            keys: Keys::new(),
+            bounds,
+            keys,
             waiting: Waiting::new(),
         }
     }
 
     /// Takes the next pieces; `false` if there are none.
     pub(super) fn fill(&mut self, pieces: &mut Pieces<'_>) -> bool {
-        pieces.fill(&mut self.bounds);
+        pieces.fill(self.bounds);
         !self.bounds.is_empty()
     }
 
@@ -83,11 +92,11 @@ impl Staged {
     pub(super) fn add_words(
         &mut self,
         words: &WordCache,
-        batch: &Batch<'_>,
+        batch: &Batch<'_, '_>,
         first: usize,
     ) -> usize {
         let homes = words.homes();
-        let Keys { keys, hashes } = &batch.keys;
+        let Keys { keys, hashes } = &*batch.keys;
         let pieces = first..batch.len();
         let (mut len, mut at) = (self.len, first);
         for (key, hash) in keys[pieces.clone()].iter().zip(&hashes[pieces]) {

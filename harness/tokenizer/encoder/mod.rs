@@ -16,7 +16,7 @@ mod words;
 
 use super::{HarnessPattern, Tokenizer};
 use crate::kernels::bpe::{CharMemo, NO_KEY, PairIndex, TokenizerRef};
-use batch::{Batch, NO_PIECE, New, Staged, WAITING};
+use batch::{Batch, NO_PIECE, New, Room, Staged, WAITING};
 use caches::Caches;
 use hash::hash_of_bytes;
 use std::sync::Arc;
@@ -55,6 +55,7 @@ const SHORT: usize = PairIndex::SHORT;
 /// ```
 pub struct Encoder<'t> {
     pattern: &'t HarnessPattern,
+    room: Box<Room>,
     pieces: PieceEncoder<'t>,
 }
 
@@ -63,6 +64,7 @@ impl<'t> Encoder<'t> {
     pub fn new(tokenizer: &'t Tokenizer) -> Self {
         Self {
             pattern: tokenizer.pattern(),
+            room: Box::default(),
             pieces: PieceEncoder {
                 source: tokenizer,
                 tokenizer: tokenizer.as_ref(),
@@ -85,7 +87,7 @@ impl<'t> Encoder<'t> {
 
     /// Appends the ids of a text; see [`Tokenizer::encode`].
     pub fn encode_into(&mut self, text: &[u8], ids: &mut Vec<u32>) {
-        let mut batch = Batch::of(text);
+        let mut batch = Batch::of(text, &mut self.room);
         // What a panic in a text before may have left.
         self.pieces.staged.len = 0;
         if let Some(pattern) = self.pattern.known() {
@@ -123,8 +125,8 @@ struct PieceEncoder<'t> {
 impl PieceEncoder<'_> {
     /// Computes the keys and hashes of a batch, and asks for the memory where they lead.
     #[inline]
-    fn look_ahead(&self, batch: &mut Batch<'_>) {
-        if !batch.keys.read(batch.text, &batch.bounds) {
+    fn look_ahead(&self, batch: &mut Batch<'_, '_>) {
+        if !batch.keys.read(batch.text, batch.bounds) {
             self.look_at_long(batch);
         }
         let homes = self.caches.words.homes();
@@ -135,7 +137,7 @@ impl PieceEncoder<'_> {
 
     /// Computes the hashes of those pieces that are too long for a key.
     #[cold]
-    fn look_at_long(&self, batch: &mut Batch<'_>) {
+    fn look_at_long(&self, batch: &mut Batch<'_, '_>) {
         for at in 0..batch.len() {
             let (piece, key, _) = batch.piece(at);
             if key == NO_KEY {
@@ -148,7 +150,7 @@ impl PieceEncoder<'_> {
 
     /// Appends the ids of a batch, and empties it; [`PieceEncoder::finish`] appends the last.
     #[inline]
-    fn encode(&mut self, batch: &mut Batch<'_>, ids: &mut Vec<u32>) {
+    fn encode(&mut self, batch: &mut Batch<'_, '_>, ids: &mut Vec<u32>) {
         self.look_ahead(batch);
         if !self.staged.has_room_for_a_batch() {
             self.finish(batch, ids);
@@ -168,7 +170,7 @@ impl PieceEncoder<'_> {
 
     /// Encodes a piece that is at home in no slot of the words, or lets it wait.
     #[cold]
-    fn encode_other(&mut self, batch: &mut Batch<'_>, at: usize, ids: &mut Vec<u32>) {
+    fn encode_other(&mut self, batch: &mut Batch<'_, '_>, at: usize, ids: &mut Vec<u32>) {
         let piece = batch.piece(at);
         if let Some(word) = self.caches.words.get(piece.1, piece.2) {
             return self.staged.add(word);
@@ -180,7 +182,7 @@ impl PieceEncoder<'_> {
     }
 
     /// Encodes all pieces that wait, and moves all ids to where they belong.
-    fn finish(&mut self, batch: &mut Batch<'_>, ids: &mut Vec<u32>) {
+    fn finish(&mut self, batch: &mut Batch<'_, '_>, ids: &mut Vec<u32>) {
         let waiting = &batch.waiting.pieces[..batch.waiting.len];
         let learned = self.learn(waiting);
         let mut from = 0;
