@@ -144,7 +144,10 @@ def measure_scale(arguments, folder):
 
 def measure_threads(arguments, folder):
     """One thread against two, whole commands, in turns. On a busy machine only the best runs had two cores."""
-    classics, vocabulary = arguments.data / "classics-100m.txt", arguments.data / "bpe" / f"{arguments.vocabulary}.tiktoken"
+    classics, tiktoken = arguments.data / "classics-100m.txt", arguments.data / "bpe" / f"{arguments.vocabulary}.tiktoken"
+    # The flat file, which is there at once: `load` measures the others.
+    vocabulary = folder / "threads.barelm"
+    run([BARELM, "tokenizer", "convert", "--quiet", "-m", tiktoken, "-o", vocabulary])
     gigabyte = texts.made(folder / "gigabyte.txt", lambda: texts.gigabyte(arguments.data))
     train = [BARELM, "tokenizer", "train", "--pattern", "gpt2", "--quiet", "-o", folder / "threads.json"]
     encode = [BARELM, "tokenizer", "encode", "-m", vocabulary, "--format", "tokens", "--quiet", "-o", folder / "threads.tokens"]
@@ -166,7 +169,7 @@ def measure_threads(arguments, folder):
         runs = {1: [], 2: []}
         for _ in range(arguments.rounds):
             for threads in runs:
-                runs[threads].append(run([*command, "--threads", threads]))
+                runs[threads].append(run([*command, "--threads", threads], watch=False))
         row([name, *threads_cells(runs)])
 
 

@@ -9,17 +9,20 @@ from pathlib import Path
 TIMEOUT = 120
 
 
-def run(command, timeout=TIMEOUT):
-    """The JSON that a command prints, with `anon`, its peak of anonymous memory in MiB, `cpu` and `wall`; None if it fails."""
+def run(command, timeout=TIMEOUT, watch=True):
+    """The JSON that a command prints, with `anon`, its peak of anonymous memory in MiB, `cpu` and `wall`; None if it fails.
+
+    Watching takes time, too: a command that is to have all cores is not watched, and has no timeout."""
     start = time.monotonic()
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     anon = 0
     while process.returncode is None:
-        anon = max(anon, anonymous(process.pid))
-        if time.monotonic() - start > timeout:
-            process.kill()
-        time.sleep(0.005)
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if watch:
+            anon = max(anon, anonymous(process.pid))
+            if time.monotonic() - start > timeout:
+                process.kill()
+            time.sleep(0.005)
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG if watch else 0)
         if pid:
             process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
