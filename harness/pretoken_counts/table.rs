@@ -34,7 +34,8 @@ impl<'r> Table<'r> {
 
     /// Counts the pieces of a text.
     pub(super) fn count(&mut self, text: &[u8], pattern: &HarnessPattern) {
-        pattern.for_each_batch(text, |bounds| self.count_batch(text, bounds));
+        let mut bounds = Bounds::new();
+        pattern.for_each_batch(text, &mut bounds, |bounds| self.count_batch(text, bounds));
     }
 
     /// Bytes that the tables take.

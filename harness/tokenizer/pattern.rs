@@ -123,26 +123,33 @@ impl HarnessPattern {
     }
 
     /// The same pieces, a batch after the other: where they are in the text.
-    pub(crate) fn for_each_batch(&self, text: &[u8], mut f: impl FnMut(&Bounds)) {
-        let mut bounds = Bounds::new();
+    pub(crate) fn for_each_batch(
+        &self,
+        text: &[u8],
+        bounds: &mut Bounds,
+        mut f: impl FnMut(&Bounds),
+    ) {
+        bounds.clear();
         let Self::Known(pattern) = self else {
             self.for_each_piece(text, |piece| {
                 // A piece is a part of its text: where it begins is the distance of the two.
                 let start = piece.as_ptr().addr() - text.as_ptr().addr();
-                if !bounds.push(start..start + piece.len()) {
-                    f(&bounds);
-                    bounds.clear(start + piece.len());
+                let piece = start..start + piece.len();
+                if !bounds.push(piece.clone()) {
+                    f(bounds);
+                    bounds.clear();
+                    bounds.push(piece);
                 }
             });
-            return f(&bounds);
+            return f(bounds);
         };
         let mut pieces = pattern.pieces(text);
         loop {
-            pieces.fill(&mut bounds);
+            pieces.fill(bounds);
             if bounds.is_empty() {
                 return;
             }
-            f(&bounds);
+            f(bounds);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Pieces on their way through the encoder: a batch of them, those that wait, and finished ids.
 
 use super::words::{MAX_IDS, Slot, WordCache};
-use crate::kernels::bpe::{Bounds, Key, Keys, NO_KEY, PairIndex, Pieces};
+use crate::kernels::bpe::{Bounds, Key, Keys, NO_KEY, PairIndex};
 use crate::kernels::simd::prefetch;
 
 /// Pieces that wait, to be encoded at once.
@@ -9,8 +9,7 @@ pub(super) const WAITING: usize = PairIndex::AT_ONCE;
 /// Pieces of a batch.
 const BATCH: usize = Bounds::MOST;
 /// Ids of words that may wait with them: some dozen batches' of English.
-const ROOM: usize = 1 << 12;
-
+const ROOM: usize = 16 * BATCH;
 /// Ids in a cache line.
 const LINE: usize = 16;
 
@@ -19,56 +18,20 @@ pub(super) type New<'t> = (&'t [u8], Key, u64);
 /// No piece.
 pub(super) const NO_PIECE: New<'static> = (&[], NO_KEY, 0);
 
-/// Pieces of a text, with their keys and hashes; those of long pieces are of all of their bytes.
-pub(super) struct Batch<'b, 't> {
+/// The keys and hashes of pieces of a text (of long ones, the hash is of all bytes), and those that
+/// wait.
+pub(super) struct Batch<'k, 't> {
     pub(super) text: &'t [u8],
-    pub(super) bounds: &'b mut Bounds,
-    pub(super) keys: &'b mut Keys,
+    pub(super) keys: &'k mut Keys,
     pub(super) waiting: Waiting<'t>,
 }
 
-/// Where the bounds and keys of batches lie: to make them anew would take longer than a short text.
-#[derive(Default)]
-pub(super) struct Room {
-    bounds: Bounds,
-    keys: Keys,
-}
-
-impl<'b, 't> Batch<'b, 't> {
-    pub(super) fn of(text: &'t [u8], room: &'b mut Room) -> Self {
-        let Room { bounds, keys } = room;
-        bounds.clear(0);
-        Self {
-            text,
-            bounds,
-            keys,
-            waiting: Waiting::new(),
-        }
-    }
-
-    /// Takes the next pieces; `false` if there are none.
-    pub(super) fn fill(&mut self, pieces: &mut Pieces<'_>) -> bool {
-        pieces.fill(self.bounds);
-        !self.bounds.is_empty()
-    }
-
-    /// Adds a piece of the text; `true` if the batch is full with it.
-    pub(super) fn add(&mut self, piece: &[u8]) -> bool {
-        let start = piece.as_ptr().addr() - self.text.as_ptr().addr();
-        if self.bounds.is_empty() {
-            self.bounds.clear(start);
-        }
-        !self.bounds.push(start..start + piece.len())
-    }
-
-    pub(super) const fn len(&self) -> usize {
-        self.bounds.len()
-    }
-
-    pub(super) fn piece(&self, at: usize) -> New<'t> {
-        let piece = self.bounds.get(at).and_then(|range| self.text.get(range));
-        let piece = piece.unwrap_or(&[]);
-        (piece, self.keys.keys[at], self.keys.hashes[at])
+impl<'t> Batch<'_, 't> {
+    /// One of these pieces.
+    pub(super) fn piece(&self, bounds: &Bounds, at: usize) -> New<'t> {
+        let piece = bounds.get(at).and_then(|range| self.text.get(range));
+        let Keys { keys, hashes } = &*self.keys;
+        (piece.unwrap_or(&[]), keys[at], hashes[at])
     }
 }
 
@@ -87,19 +50,18 @@ impl Staged {
     }
 
     /// Adds the ids of a batch's words from `first` on, up to a piece that is not at home in the
-    /// cache; which one that is. There is room for a whole batch.
+    /// cache; which one that is, or `end`. There is room for a whole batch.
     #[inline]
     pub(super) fn add_words(
         &mut self,
         words: &WordCache,
-        batch: &Batch<'_, '_>,
+        Keys { keys, hashes }: &Keys,
         first: usize,
+        end: usize,
     ) -> usize {
         let homes = words.homes();
-        let Keys { keys, hashes } = &*batch.keys;
-        let pieces = first..batch.len();
         let (mut len, mut at) = (self.len, first);
-        for (key, hash) in keys[pieces.clone()].iter().zip(&hashes[pieces]) {
+        for (key, hash) in keys[first..end].iter().zip(&hashes[first..end]) {
             let Some(word) = homes.get(*key, *hash) else {
                 break;
             };

@@ -15,8 +15,8 @@ mod phrases;
 mod words;
 
 use super::{HarnessPattern, Tokenizer};
-use crate::kernels::bpe::{CharMemo, NO_KEY, PairIndex, TokenizerRef};
-use batch::{Batch, NO_PIECE, New, Room, Staged, WAITING};
+use crate::kernels::bpe::{Bounds, CharMemo, Keys, NO_KEY, PairIndex, TokenizerRef};
+use batch::{Batch, NO_PIECE, New, Staged, WAITING, Waiting};
 use caches::Caches;
 use hash::hash_of_bytes;
 use std::sync::Arc;
@@ -55,7 +55,9 @@ const SHORT: usize = PairIndex::SHORT;
 /// ```
 pub struct Encoder<'t> {
     pattern: &'t HarnessPattern,
-    room: Box<Room>,
+    /// Of batches: to make them anew would take longer than a short text.
+    bounds: Box<Bounds>,
+    keys: Box<Keys>,
     pieces: PieceEncoder<'t>,
 }
 
@@ -64,7 +66,8 @@ impl<'t> Encoder<'t> {
     pub fn new(tokenizer: &'t Tokenizer) -> Self {
         Self {
             pattern: tokenizer.pattern(),
-            room: Box::default(),
+            bounds: Box::default(),
+            keys: Box::default(),
             pieces: PieceEncoder {
                 source: tokenizer,
                 tokenizer: tokenizer.as_ref(),
@@ -87,23 +90,21 @@ impl<'t> Encoder<'t> {
 
     /// Appends the ids of a text; see [`Tokenizer::encode`].
     pub fn encode_into(&mut self, text: &[u8], ids: &mut Vec<u32>) {
-        let mut batch = Batch::of(text, &mut self.room);
+        let Self {
+            pattern,
+            bounds,
+            keys,
+            pieces,
+        } = self;
+        let waiting = Waiting::new();
+        #[rustfmt::skip]
+        let mut batch = Batch { text, keys, waiting };
         // What a panic in a text before may have left.
-        self.pieces.staged.len = 0;
-        if let Some(pattern) = self.pattern.known() {
-            let mut pieces = pattern.pieces(text);
-            while batch.fill(&mut pieces) {
-                self.pieces.encode(&mut batch, ids);
-            }
-        } else {
-            self.pattern.for_each_piece(text, |piece| {
-                if batch.add(piece) {
-                    self.pieces.encode(&mut batch, ids);
-                }
-            });
-            self.pieces.encode(&mut batch, ids);
-        }
-        self.pieces.finish(&mut batch, ids);
+        pieces.staged.len = 0;
+        pattern.for_each_batch(text, bounds, |bounds| {
+            pieces.encode(&mut batch, bounds, ids)
+        });
+        pieces.finish(&mut batch, ids);
     }
 }
 
@@ -125,21 +126,21 @@ struct PieceEncoder<'t> {
 impl PieceEncoder<'_> {
     /// Computes the keys and hashes of a batch, and asks for the memory where they lead.
     #[inline]
-    fn look_ahead(&self, batch: &mut Batch<'_, '_>) {
-        if !batch.keys.read(batch.text, batch.bounds) {
-            self.look_at_long(batch);
+    fn look_ahead(&self, batch: &mut Batch<'_, '_>, bounds: &Bounds) {
+        if !batch.keys.read(batch.text, bounds) {
+            self.look_at_long(batch, bounds);
         }
         let homes = self.caches.words.homes();
-        for hash in &batch.keys.hashes[..batch.len()] {
+        for hash in &batch.keys.hashes[..bounds.len()] {
             homes.prefetch(*hash);
         }
     }
 
     /// Computes the hashes of those pieces that are too long for a key.
     #[cold]
-    fn look_at_long(&self, batch: &mut Batch<'_, '_>) {
-        for at in 0..batch.len() {
-            let (piece, key, _) = batch.piece(at);
+    fn look_at_long(&self, batch: &mut Batch<'_, '_>, bounds: &Bounds) {
+        for at in 0..bounds.len() {
+            let (piece, key, _) = batch.piece(bounds, at);
             if key == NO_KEY {
                 let hash = hash_of_bytes(piece);
                 self.caches.phrases.prefetch(hash);
@@ -148,30 +149,31 @@ impl PieceEncoder<'_> {
         }
     }
 
-    /// Appends the ids of a batch, and empties it; [`PieceEncoder::finish`] appends the last.
+    /// Appends the ids of a batch; [`PieceEncoder::finish`] appends the last.
     #[inline]
-    fn encode(&mut self, batch: &mut Batch<'_, '_>, ids: &mut Vec<u32>) {
-        self.look_ahead(batch);
+    fn encode(&mut self, batch: &mut Batch<'_, '_>, bounds: &Bounds, ids: &mut Vec<u32>) {
+        self.look_ahead(batch, bounds);
         if !self.staged.has_room_for_a_batch() {
             self.finish(batch, ids);
         }
         self.staged.ask_for_room(ids);
-        let mut at = 0;
+        let (mut at, end) = (0, bounds.len());
         loop {
-            at = self.staged.add_words(&self.caches.words, batch, at);
-            if at == batch.len() {
-                break;
+            at = self
+                .staged
+                .add_words(&self.caches.words, batch.keys, at, end);
+            if at == end {
+                return;
             }
-            self.encode_other(batch, at, ids);
+            let piece = batch.piece(bounds, at);
+            self.encode_other(piece, batch, ids);
             at += 1;
         }
-        batch.bounds.clear(0);
     }
 
     /// Encodes a piece that is at home in no slot of the words, or lets it wait.
     #[cold]
-    fn encode_other(&mut self, batch: &mut Batch<'_, '_>, at: usize, ids: &mut Vec<u32>) {
-        let piece = batch.piece(at);
+    fn encode_other<'t>(&mut self, piece: New<'t>, batch: &mut Batch<'_, 't>, ids: &mut Vec<u32>) {
         if let Some(word) = self.caches.words.get(piece.1, piece.2) {
             return self.staged.add(word);
         }

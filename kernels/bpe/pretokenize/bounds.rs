@@ -1,4 +1,4 @@
-//! Where some dozen pieces of a text begin and end, in half the room of ranges.
+//! Where up to 256 pieces of a text begin and end, in half the room of ranges.
 //!
 //! Pieces that follow each other share their bounds: each end is the next one's start. So a window's
 //! cuts are written as they are, sixteen at a time where the processor can.
@@ -89,21 +89,33 @@ impl Bounds {
         (!self.has_gaps).then_some((self.base, &self.places))
     }
 
-    /// Forgets all pieces; those that come are behind `base`, in order, with other text between them.
-    pub const fn clear(&mut self, base: usize) {
-        (self.used, self.base, self.end, self.has_gaps) = (0, base, base, true);
+    /// Forgets all pieces; those that come are in order, with other text between them.
+    pub const fn clear(&mut self) {
+        (self.used, self.has_gaps) = (0, true);
     }
 
-    /// Adds a piece behind the last one; whether another may follow before they are cleared.
+    /// Adds a piece behind the last one; whether there was room for it, as there is behind
+    /// [`Bounds::clear`].
     pub fn push(&mut self, piece: Range<usize>) -> bool {
+        if self.used == 0 {
+            self.base = piece.start;
+        }
+        let needed = 1 + usize::from(self.has_gaps);
+        if self.used + needed > self.places.len() || !self.is_near(piece.start) {
+            return false;
+        }
         if self.has_gaps {
             self.put(piece.start);
         }
         self.put(piece.end);
         self.end = piece.end;
-        let needed = 1 + usize::from(self.has_gaps);
-        let is_near = piece.end.wrapping_sub(self.base) < FAR as usize / 2;
-        is_near && self.used + needed <= self.places.len()
+        true
+    }
+
+    /// Whether a piece may start there: then its end is [`FAR`] only if it is long.
+    #[inline(always)]
+    const fn is_near(&self, start: usize) -> bool {
+        start.wrapping_sub(self.base) < FAR as usize / 2
     }
 
     fn put(&mut self, bound: usize) {
@@ -113,25 +125,27 @@ impl Bounds {
         }
     }
 
-    /// [`Bounds::clear`], for pieces without text between them.
-    pub(super) const fn clear_gapless(&mut self, base: usize) {
+    /// [`Bounds::clear`], for windows from `base` on.
+    pub(super) const fn start_at<const GAPS: bool>(&mut self, base: usize) {
         self.places[0] = 0;
-        (self.used, self.base, self.end, self.has_gaps) = (1, base, base, false);
+        (self.base, self.has_gaps) = (base, GAPS);
+        self.used = if GAPS { 0 } else { 1 };
     }
 
     /// Room for the bounds of a window that begins at `at`, and the offset of that; `None` if there
     /// may be too many.
     #[inline(always)]
     pub(super) fn room<const N: usize>(&mut self, at: usize) -> Option<(&mut [u32; N], u32)> {
-        let room = self.places.get_mut(self.used..)?.first_chunk_mut()?;
-        Some((room, at.wrapping_sub(self.base) as u32))
+        let offset = self
+            .is_near(at)
+            .then(|| at.wrapping_sub(self.base) as u32)?;
+        Some((self.places.get_mut(self.used..)?.first_chunk_mut()?, offset))
     }
 
-    /// Counts bounds that were written where there was room; the last is `end`.
+    /// Counts bounds that were written where there was room.
     #[inline(always)]
-    pub(super) const fn wrote(&mut self, count: usize, end: usize) {
+    pub(super) const fn wrote(&mut self, count: usize) {
         self.used += count;
-        self.end = end;
     }
 }
 

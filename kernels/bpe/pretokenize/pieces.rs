@@ -41,7 +41,7 @@ impl<'a> Pieces<'a> {
         self.at
     }
 
-    /// Tells where the next pieces are in the text: some dozens, none at its end.
+    /// Tells where the next pieces are in the text: up to [`Bounds::MOST`], none at its end.
     ///
     /// # Example
     /// ```
@@ -183,8 +183,8 @@ impl Fill<'_, '_> {
         let Self { pieces, bounds } = self;
         let (text, mut at) = (pieces.text, pieces.at);
         match R::GAPS {
-            true => bounds.clear(at),
-            false => bounds.clear_gapless(at),
+            true => bounds.start_at::<true>(at),
+            false => bounds.start_at::<false>(at),
         }
         while at < text.len()
             && let Some((room, offset)) = bounds.room(at)
@@ -192,16 +192,16 @@ impl Fill<'_, '_> {
             let cuts = window::cuts::<S, R>(simd, text, at);
             if cuts.places != 0 {
                 simd.write_places(cuts.places, offset, room);
+                bounds.wrote(cuts.places.count_ones() as usize);
                 at += cuts.last;
-                bounds.wrote(cuts.places.count_ones() as usize, at);
                 continue;
             }
             pieces.at = at;
             let piece = pieces.scan_one();
-            at = pieces.at;
             if !piece.is_empty() && !bounds.push(piece) {
                 break;
             }
+            at = pieces.at;
         }
         (pieces.at, pieces.cuts) = (at, 0);
     }

@@ -61,28 +61,30 @@ fn pieces_of_every_length_have_keys_at_every_distance_from_the_end() {
 
 #[test]
 #[cfg(target_pointer_width = "64")]
-fn a_piece_of_many_gigabytes_keeps_its_bounds_and_ends_its_batch() {
+fn pieces_and_gaps_of_many_gigabytes_keep_their_bounds() {
     let (base, far) = (7, 7 << 32);
-    for clear in [Bounds::clear, Bounds::clear_gapless] {
+    let windows = [Bounds::start_at::<true>, Bounds::start_at::<false>];
+    for start_at in windows {
         let mut bounds = Bounds::new();
-        clear(&mut bounds, base);
-        assert!(bounds.push(base..base + 9));
-        assert!(!bounds.push(base + 9..far));
+        start_at(&mut bounds, base);
+        assert!(bounds.push(base..base + 9) && bounds.push(base + 9..far));
+        // What is so far away is for the next batch.
+        assert!(!bounds.push(far..far + 1) && bounds.room::<1>(far).is_none());
         assert!(bounds.iter().eq([base..base + 9, base + 9..far]));
-        clear(&mut bounds, far);
+        bounds.clear();
         assert!(bounds.is_empty() && bounds.push(far..far + 1));
-        assert_eq!((bounds.get(0), bounds.get(1)), (Some(far..far + 1), None));
+        assert!(!bounds.push(2 * far..2 * far + 1));
+        assert!(bounds.iter().eq([far..far + 1]));
     }
 }
 
 #[test]
 fn a_batch_has_room_for_as_many_pieces_as_it_says() {
     let mut bounds = Bounds::new();
-    bounds.clear_gapless(0);
-    let full = (0..Bounds::MOST).map(|at| !bounds.push(at..at + 1));
-    assert_eq!(full.filter(|full| *full).count(), 1);
+    bounds.start_at::<false>(0);
+    while bounds.push(bounds.len()..bounds.len() + 1) {}
     assert_eq!(bounds.len(), Bounds::MOST);
-    bounds.clear(0);
+    bounds.clear();
     while bounds.push(0..1) {}
     assert_eq!(bounds.len(), Bounds::MOST / 2);
 }
