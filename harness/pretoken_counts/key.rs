@@ -1,6 +1,6 @@
-//! A short pretoken as one number, in the order of its bytes.
+//! Keys of short pretokens as bytes, and in the order of those.
 
-pub(super) use crate::kernels::bpe::{Key, Keys, NO_KEY, hash_of_key, key_of};
+use crate::kernels::bpe::Key;
 
 /// The bytes of a key, and their number.
 pub(super) fn unpack([low, high]: Key) -> ([u8; 16], usize) {

@@ -1,8 +1,8 @@
 //! Counts of short pretokens: open addressing over keys of 16 bytes.
 
-use super::key::{Key, hash_of_key, order};
+use super::key::order;
 use crate::huge::HugeSlice;
-use crate::kernels::bpe::Bounds;
+use crate::kernels::bpe::{Bounds, Key, hash_of_key};
 use crate::kernels::simd::prefetch;
 
 /// Most keys that are added at a time.

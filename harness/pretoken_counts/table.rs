@@ -1,11 +1,11 @@
 //! The counts of one thread: a table for short pretokens and one for long ones, within a bound.
 
-use super::key::{Keys, NO_KEY, key_of, unpack};
+use super::key::unpack;
 use super::long::LongTable;
 use super::run_file::RunFile;
 use super::short::ShortTable;
 use crate::Result;
-use crate::kernels::bpe::Bounds;
+use crate::kernels::bpe::{Bounds, Keys, NO_KEY, key_of};
 use crate::tokenizer::HarnessPattern;
 
 /// Counts that take at most `bound` bytes of memory; a full table goes to a file as a run.

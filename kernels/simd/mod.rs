@@ -27,7 +27,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dispatch;
-mod key;
+pub(crate) mod key;
 #[cfg_attr(
     all(
         target_pointer_width = "32",
@@ -50,8 +50,6 @@ pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use dispatch::{Backend, dispatch};
-pub(crate) use key::key;
-pub use key::{KEY_LEN, Key, NO_KEY, hash_of_key, key_of};
 pub use portable::Portable;
 pub use prefetch::prefetch;
 
@@ -168,11 +166,11 @@ pub trait Simd: Copy {
         for ((key, hash), (start, end)) in keys.iter_mut().zip(hashes).zip(places) {
             let len = end.wrapping_sub(*start) as usize;
             let window = text.get(*start as usize..).and_then(<[u8]>::first_chunk);
-            let Some(window) = window.filter(|_| len <= KEY_LEN) else {
+            let Some(window) = window.filter(|_| len <= key::KEY_LEN) else {
                 break;
             };
             *key = key::key(window, len);
-            *hash = hash_of_key(*key);
+            *hash = key::hash_of_key(*key);
             count += 1;
         }
         count

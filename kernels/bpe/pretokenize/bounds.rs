@@ -82,6 +82,20 @@ impl Bounds {
         (0..self.len()).filter_map(|at| self.get(at))
     }
 
+    /// Folds over [`Bounds::iter`], with the pieces that share their bounds in a loop of their own.
+    #[inline]
+    pub(super) fn fold<B>(&self, init: B, mut f: impl FnMut(B, Range<usize>) -> B) -> B {
+        let Some((mut start, places)) = self.gapless() else {
+            return self.iter().fold(init, f);
+        };
+        let ends = places.get(1..self.used).unwrap_or(&[]);
+        ends.iter().fold(init, |folded, end| {
+            let piece = start..self.end_of(*end);
+            start = piece.end;
+            f(folded, piece)
+        })
+    }
+
     /// Where the first piece starts, and the offsets from there of starts and ends of all, if there
     /// are no gaps. Behind those comes anything.
     #[inline(always)]

@@ -5,10 +5,11 @@
 //! length in the uppermost one. No branch depends on the length.
 
 use super::Bounds;
-use crate::simd::{Backend, Kernel, Simd, key};
+use crate::simd::key::key;
+use crate::simd::{Backend, Kernel, Simd};
 use core::ops::Range;
 
-pub use crate::simd::{KEY_LEN, Key, NO_KEY, hash_of_key, key_of};
+pub use crate::simd::key::{KEY_LEN, Key, NO_KEY, hash_of_key, key_of};
 
 /// The keys of some pieces, and their hashes.
 ///

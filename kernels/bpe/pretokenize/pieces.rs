@@ -129,9 +129,9 @@ impl<'a> Iterator for Pieces<'a> {
             if bounds.is_empty() {
                 return folded;
             }
-            for piece in bounds.iter() {
-                folded = f(folded, self.text.get(piece).unwrap_or(&[]));
-            }
+            folded = bounds.fold(folded, |folded, piece| {
+                f(folded, self.text.get(piece).unwrap_or(&[]))
+            });
         }
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn eight_keys(text: &[u8], places: &[u32; 9]) -> Option<[__m512i; 2]>
     Some([four_keys(0, quarters), four_keys(4, others)])
 }
 
-/// [`hash_of_key`](crate::simd::hash_of_key) of eight keys.
+/// [`hash_of_key`](crate::simd::key::hash_of_key) of eight keys.
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn hashes_of_eight(first: __m512i, second: __m512i) -> __m512i {
