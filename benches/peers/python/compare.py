@@ -147,7 +147,8 @@ def measure_threads(arguments, folder):
     classics, tiktoken = arguments.data / "classics-100m.txt", arguments.data / "bpe" / f"{arguments.vocabulary}.tiktoken"
     # The flat file, which is there at once: `load` measures the others.
     vocabulary = folder / "threads.barelm"
-    run([BARELM, "tokenizer", "convert", "--quiet", "-m", tiktoken, "-o", vocabulary])
+    if not run([BARELM, "tokenizer", "convert", "--quiet", "-m", tiktoken, "-o", vocabulary]):
+        sys.exit(f"{BARELM} cannot convert {tiktoken}")
     gigabyte = texts.made(folder / "gigabyte.txt", lambda: texts.gigabyte(arguments.data))
     train = [BARELM, "tokenizer", "train", "--pattern", "gpt2", "--quiet", "-o", folder / "threads.json"]
     encode = [BARELM, "tokenizer", "encode", "-m", vocabulary, "--format", "tokens", "--quiet", "-o", folder / "threads.tokens"]
