@@ -121,10 +121,21 @@ impl<'a> BatchRef<'a> {
         )
     }
 
+    /// The nodes of all windows.
+    #[inline(always)]
+    pub(super) fn nodes(&self) -> &'a [u32] {
+        self.nodes
+    }
+
     /// All windows in order.
     #[inline(always)]
     pub(super) fn windows(self) -> impl Iterator<Item = (&'a [u32], &'a [u32])> {
-        (0..self.len()).map(move |b| self.window(b))
+        let (mut contexts, mut nodes) = (self.contexts, self.nodes);
+        let lens = lens(self.context_offsets).zip(lens(self.node_offsets));
+        lens.map(move |(of_context, of_nodes)| {
+            let context = contexts.split_off(..of_context).unwrap_or_default();
+            (context, nodes.split_off(..of_nodes).unwrap_or_default())
+        })
     }
 
     /// Whether all rows exist.
@@ -158,6 +169,13 @@ fn divides(offsets: &[u32], table: &[u32]) -> bool {
     offsets.first() == Some(&0)
         && offsets.windows(2).all(|pair| pair[0] <= pair[1])
         && offsets.last().map(|end| *end as usize) == Some(table.len())
+}
+
+#[inline(always)]
+fn lens(offsets: &[u32]) -> impl Iterator<Item = usize> {
+    let ends = offsets.iter().skip(1);
+    let lens = offsets.iter().zip(ends);
+    lens.map(|(start, end)| end.wrapping_sub(*start) as usize)
 }
 
 #[inline(always)]

@@ -32,7 +32,7 @@ const SUMS: usize = HOT_NODES + SPARE;
 
 /// Elements of workspace that [`damp`] needs for a batch of so many scores.
 pub const fn damp_workspace_len(scores: usize) -> usize {
-    SUMS.saturating_add(scores)
+    SUMS.saturating_add(scores).saturating_add(LANES)
 }
 
 /// Divides the step of each node of each window by `1 + learning_rate / 4 * q`, where `q` is the
@@ -71,26 +71,13 @@ pub fn damp(
     let (sums, others) = workspace
         .split_first_chunk_mut::<SUMS>()
         .ok_or(ShapeError)?;
-    sums.fill(0.0);
-    for_each_x(batch, squares, |nodes, square, _| {
-        for node in nodes {
-            if let Some(sum) = sums.get_mut(slot(*node)) {
-                *sum += square;
-            }
-        }
-    });
-    // What is taken from them below is less than nothing, and damps nothing.
-    sums.iter_mut().skip(HOT_NODES).for_each(|sum| *sum = 0.0);
-    for_each_x(batch, squares, |nodes, square, at| {
-        let others = others.get_mut(at..).unwrap_or_default();
-        for (node, others) in nodes.iter().zip(others) {
-            *others = sums.get(slot(*node)).map_or(0.0, |sum| sum - square);
-        }
-    });
     dispatch(Damp {
         steps,
-        others,
+        batch,
+        squares,
         curvature: 0.25 * learning_rate,
+        sums,
+        others,
     });
     Ok(())
 }
@@ -99,18 +86,61 @@ pub fn damp(
 #[inline(always)]
 fn slot(node: u32) -> usize {
     let node = node as usize;
-    if node < HOT_NODES {
-        node
-    } else {
-        HOT_NODES + node % SPARE
+    node.min(HOT_NODES + node % SPARE)
+}
+
+/// Four passes without a branch that follows the text: the lengths of paths are hard to foresee.
+struct Damp<'a> {
+    steps: &'a mut [f32],
+    batch: BatchRef<'a>,
+    squares: &'a [f32],
+    curvature: f32,
+    sums: &'a mut [f32; SUMS],
+    /// For each step the squares of the other windows, and a vector more.
+    others: &'a mut [f32],
+}
+
+impl Kernel for Damp<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (sums, others) = (self.sums, self.others);
+        spread(simd, self.batch, self.squares, others);
+        sums.fill(0.0);
+        for_each_run(self.batch, |nodes, at| {
+            let squares = others.get(at..).unwrap_or_default();
+            for (node, square) in nodes.iter().zip(squares) {
+                if let Some(sum) = sums.get_mut(slot(*node)) {
+                    *sum += square;
+                }
+            }
+        });
+        // What is taken from them below is less than nothing, and damps nothing.
+        sums.iter_mut().skip(HOT_NODES).for_each(|sum| *sum = 0.0);
+        for_each_run(self.batch, |nodes, at| {
+            let squares = others.get_mut(at..).unwrap_or_default();
+            for (node, square) in nodes.iter().zip(squares) {
+                *square = sums.get(slot(*node)).map_or(0.0, |sum| sum - *square);
+            }
+        });
+        let curvature = simd.splat(self.curvature);
+        let (steps, last) = self.steps.as_chunks_mut::<LANES>();
+        let (others, _) = others.as_chunks::<LANES>();
+        for (steps, others) in steps.iter_mut().zip(others) {
+            let damped = damped(simd, simd.load(steps), simd.load(others), curvature);
+            simd.store(damped, steps);
+        }
+        if let Some(others) = others.get(steps.len()) {
+            let damped = damped(simd, simd.load_partial(last), simd.load(others), curvature);
+            simd.store_partial(damped, last);
+        }
     }
 }
 
-/// Calls `f` with the nodes that each `x` visits, `|x|^2`, and the place of its first score.
+/// The square of its `x` for each visit of a node; whole vectors, each over the end of the one before.
 #[inline(always)]
-fn for_each_x(batch: BatchRef<'_>, squares: &[f32], mut f: impl FnMut(&[u32], f32, usize)) {
-    let mut squares = squares.iter();
-    let mut at = 0;
+fn spread<S: Simd>(simd: S, batch: BatchRef<'_>, squares: &[f32], out: &mut [f32]) {
+    let (mut out, mut squares) = (out, squares.iter());
     for (context, nodes) in batch.windows() {
         let xs = if batch.is_of_pairs() {
             context.len()
@@ -118,32 +148,28 @@ fn for_each_x(batch: BatchRef<'_>, squares: &[f32], mut f: impl FnMut(&[u32], f3
             1
         };
         for square in squares.by_ref().take(xs) {
-            f(nodes, *square, at);
-            at += nodes.len();
+            let square = simd.splat(*square);
+            let vectors = out.as_chunks_mut().0.iter_mut();
+            for vector in vectors.take(nodes.len().div_ceil(LANES)) {
+                simd.store(square, vector);
+            }
+            out = out.get_mut(nodes.len()..).unwrap_or_default();
         }
     }
 }
 
-/// Divides each step by `1 + curvature * others`, where there are any.
-struct Damp<'a> {
-    steps: &'a mut [f32],
-    others: &'a [f32],
-    curvature: f32,
-}
-
-impl Kernel for Damp<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let curvature = simd.splat(self.curvature);
-        let (steps, last) = self.steps.as_chunks_mut::<LANES>();
-        let (others, last_others) = self.others.as_chunks::<LANES>();
-        for (steps, others) in steps.iter_mut().zip(others) {
-            let damped = damped(simd, simd.load(steps), simd.load(others), curvature);
-            simd.store(damped, steps);
+/// Calls `f` with nodes that are visited one after the other, and the place of the first one's score.
+#[inline(always)]
+fn for_each_run(batch: BatchRef<'_>, mut f: impl FnMut(&[u32], usize)) {
+    if !batch.is_of_pairs() {
+        return f(batch.nodes(), 0);
+    }
+    let mut at = 0;
+    for (context, nodes) in batch.windows() {
+        for _ in context {
+            f(nodes, at);
+            at += nodes.len();
         }
-        let (of_last, others) = (simd.load_partial(last), simd.load_partial(last_others));
-        simd.store_partial(damped(simd, of_last, others, curvature), last);
     }
 }
 

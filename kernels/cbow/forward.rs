@@ -25,10 +25,9 @@ impl BatchLoop for Forward<'_> {
         let (mut scores, squares) = self.partials.split_at_mut(scores_len);
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
         let outputs = x_rows.iter_mut().zip(squares);
-        for (b, ((context, nodes), (x_row, square))) in
-            self.batch.windows().zip(outputs).enumerate()
-        {
-            let (next_context, next_nodes) = self.batch.window(b + AHEAD);
+        let mut later = self.batch.windows().skip(AHEAD);
+        for ((context, nodes), (x_row, square)) in self.batch.windows().zip(outputs) {
+            let (next_context, next_nodes) = later.next().unwrap_or_default();
             // The other words of a window are in those before it, as a rule.
             prefetch::<S, G>(
                 simd,

@@ -30,8 +30,9 @@ impl BatchLoop for PairsForward<'_> {
         let scores_len = self.batch.scores_len().min(self.partials.len());
         let (mut scores, squares) = self.partials.split_at_mut(scores_len);
         let mut squares = squares.iter_mut();
-        for (b, (context, nodes)) in self.batch.windows().enumerate() {
-            let (next_context, next_nodes) = self.batch.window(b + AHEAD);
+        let mut later = self.batch.windows().skip(AHEAD);
+        for (context, nodes) in self.batch.windows() {
+            let (next_context, next_nodes) = later.next().unwrap_or_default();
             prefetch(
                 simd,
                 vectors,
