@@ -216,7 +216,7 @@ impl Worker<'_> {
         let (view, projection) = (batch.view(), self.pass.options.projection);
         for (i, (slice, x)) in self.slices.iter().zip(&mut self.x).enumerate() {
             let mut partials = self.exchange.partial(round, self.first + i);
-            x.resize(view.x_rows() * slice.width(), 0.0);
+            let x = on_lines(x, view.x_rows() * slice.width());
             partials.resize(view.partials_len(), 0.0);
             forward_slice(slice.view(), view, projection, x, &mut partials)
                 .expect("tokens and rows come from the vocabulary");
@@ -239,14 +239,10 @@ impl Worker<'_> {
         damp(steps, view, squares, rate, &mut self.workspace)
             .expect("there is a square for every window");
         for (slice, x) in self.slices.iter_mut().zip(&mut self.x) {
-            update_slice(
-                slice.view_mut(),
-                view,
-                self.pass.options.projection,
-                x,
-                steps,
-            )
-            .expect("`forward` was given the same shapes");
+            let x = on_lines(x, view.x_rows() * slice.width());
+            let projection = self.pass.options.projection;
+            update_slice(slice.view_mut(), view, projection, x, steps)
+                .expect("`forward` was given the same shapes");
         }
         loss
     }
@@ -266,4 +262,15 @@ impl Worker<'_> {
             .expect("targets come from the vocabulary");
         self.losses.iter().map(|loss| f64::from(*loss)).sum()
     }
+}
+
+/// So many elements of a buffer, from the start of a cache line on: rows of whole lines then lie in as
+/// few of them as can be. The same ones each time while the buffer does not grow.
+fn on_lines(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const LINE: usize = 64;
+    if buffer.len() < len + LINE {
+        buffer.resize(len + LINE, 0.0);
+    }
+    let start = buffer.as_ptr().align_offset(LINE).min(LINE);
+    &mut buffer[start..start + len]
 }
