@@ -6,7 +6,7 @@
 //! of a window see the thetas as they were before it.
 
 use super::rows::{
-    AHEAD, BatchLoop, Row, dot, loaded, narrow_dot, narrow_scores, prefetch, rows, rows_mut,
+    AHEAD, BatchLoop, Row, dot, loaded, narrow_dot, narrow_scores, prefetch, rows, rows_mut, store,
 };
 use super::{BatchRef, Slice, SliceMut};
 use crate::simd::Simd;
@@ -72,42 +72,87 @@ impl BatchLoop for PairsForward<'_> {
     }
 }
 
-/// Scores of two words, one behind the other, two nodes at a time.
+/// Scores of two words, one behind the other; four nodes at a time where registers hold eight sums,
+/// the last four maybe partly those before, else two.
 #[inline(always)]
 fn two_words<S: Simd, const G: usize>(
     simd: S,
-    [first, second]: [&Row<G>; 2],
+    words: [&Row<G>; 2],
     thetas: &[Row<G>],
     nodes: &[u32],
     scores: &mut [f32],
 ) {
     let (of_first, of_second) = scores.split_at_mut_checked(nodes.len()).unwrap_or_default();
+    let [first, second] = words;
     if const { S::REGISTERS < 4 } {
         one_word(simd, first, thetas, nodes, of_first);
         return one_word(simd, second, thetas, nodes, of_second);
+    }
+    if const { S::REGISTERS >= 16 }
+        && let Some(last) = nodes.len().checked_sub(4)
+    {
+        for at in (0..nodes.len()).step_by(4) {
+            let at = at.min(last);
+            if let (Some(four), Some(of_first), Some(of_second)) = (
+                chunk(nodes, at),
+                chunk_mut(of_first, at),
+                chunk_mut(of_second, at),
+            ) && let Some([first, second]) = products::<S, G, 4>(simd, words, thetas, four)
+            {
+                *of_first = simd.reduce_sum_of_four(first);
+                *of_second = simd.reduce_sum_of_four(second);
+            }
+        }
+        return;
     }
     let (two_nodes, last) = nodes.as_chunks::<2>();
     let (first_scores, first_last) = of_first.as_chunks_mut::<2>();
     let (second_scores, second_last) = of_second.as_chunks_mut::<2>();
     for ((nodes, of_first), of_second) in two_nodes.iter().zip(first_scores).zip(second_scores) {
-        let [one, other] = nodes;
-        if let (Some(one), Some(other)) = (thetas.get(*one as usize), thetas.get(*other as usize)) {
-            let mut sums = [simd.splat(0.0); 4];
-            for (((one, other), first), second) in one.iter().zip(other).zip(first).zip(second) {
-                let (one, other) = (simd.load(one), simd.load(other));
-                let (first, second) = (simd.load(first), simd.load(second));
-                let [a, b, c, d] = &mut sums;
-                *a = simd.mul_add(one, first, *a);
-                *b = simd.mul_add(other, first, *b);
-                *c = simd.mul_add(one, second, *c);
-                *d = simd.mul_add(other, second, *d);
-            }
-            let [a, b, c, d] = simd.reduce_sum_of_four(sums);
+        if let Some([[a, b], [c, d]]) = products::<S, G, 2>(simd, words, thetas, nodes) {
+            let [a, b, c, d] = simd.reduce_sum_of_four([a, b, c, d]);
             (*of_first, *of_second) = ([a, b], [c, d]);
         }
     }
     one_word(simd, first, thetas, last, first_last);
     one_word(simd, second, thetas, last, second_last);
+}
+
+/// The lanes of the products of two words with some nodes, for each word.
+#[inline(always)]
+fn products<S: Simd, const G: usize, const N: usize>(
+    simd: S,
+    [first, second]: [&Row<G>; 2],
+    thetas: &[Row<G>],
+    nodes: &[u32; N],
+) -> Option<[[S::V; N]; 2]> {
+    let mut rows = [first; N];
+    for (row, node) in rows.iter_mut().zip(nodes) {
+        *row = thetas.get(*node as usize)?;
+    }
+    let mut sums = [[simd.splat(0.0); N]; 2];
+    for (g, (first, second)) in first.iter().zip(second).enumerate() {
+        let (first, second) = (simd.load(first), simd.load(second));
+        let [of_first, of_second] = &mut sums;
+        for ((row, a), b) in rows.iter().zip(of_first).zip(of_second) {
+            if let Some(theta) = row.get(g) {
+                let theta = simd.load(theta);
+                *a = simd.mul_add(theta, first, *a);
+                *b = simd.mul_add(theta, second, *b);
+            }
+        }
+    }
+    Some(sums)
+}
+
+#[inline(always)]
+fn chunk<const N: usize>(list: &[u32], at: usize) -> Option<&[u32; N]> {
+    list.get(at..)?.first_chunk()
+}
+
+#[inline(always)]
+fn chunk_mut<const N: usize>(list: &mut [f32], at: usize) -> Option<&mut [f32; N]> {
+    list.get_mut(at..)?.first_chunk_mut()
 }
 
 /// Scores of a word.
@@ -159,17 +204,10 @@ impl BatchLoop for PairsUpdate<'_> {
                 .split_at_checked(context.len() * nodes.len())
                 .unwrap_or_default();
             steps = rest;
-            let of_words = own.chunks(nodes.len().max(1));
-            for (e, steps) in gradients.iter_mut().zip(of_words) {
-                gradient(simd, thetas, nodes, steps, e);
-            }
-            for (n, node) in nodes.iter().enumerate() {
-                if let Some(theta) = thetas.get_mut(*node as usize) {
-                    let of_node = own.get(n..).unwrap_or(&[]).iter().step_by(nodes.len());
-                    step_of_node(simd, vectors, context, of_node, theta);
-                }
-            }
-            for (word, e) in context.iter().zip(&*gradients) {
+            let own_gradients = gradients.get_mut(..context.len()).unwrap_or_default();
+            gradients_of_words(simd, thetas, nodes, own, own_gradients);
+            steps_of_nodes(simd, vectors, context, own, thetas, nodes);
+            for (word, e) in context.iter().zip(&*own_gradients) {
                 if let Some(row) = vectors.get_mut(*word as usize) {
                     for (row, e) in row.iter_mut().zip(e) {
                         simd.store(simd.add(simd.load(row), simd.load(e)), row);
@@ -180,50 +218,134 @@ impl BatchLoop for PairsUpdate<'_> {
     }
 }
 
-/// `e`: the steps of all nodes for a word.
+/// How many rows of `G` groups are summed up at once: their sums wait for each other less.
+const fn rows_at_once<S: Simd, const G: usize>() -> usize {
+    match S::REGISTERS.saturating_sub(2) / G {
+        0 | 1 => 1,
+        2 | 3 => 2,
+        _ => 4,
+    }
+}
+
+/// `e` of every word: the steps of all nodes for it.
+#[inline(always)]
+fn gradients_of_words<S: Simd, const G: usize>(
+    simd: S,
+    thetas: &[Row<G>],
+    nodes: &[u32],
+    mut steps: &[f32],
+    mut out: &mut [Row<G>],
+) {
+    let mut cut = |words: usize| steps.split_off(..words * nodes.len()).unwrap_or_default();
+    if const { rows_at_once::<S, G>() >= 4 } {
+        let (fours, rest) = core::mem::take(&mut out).as_chunks_mut::<4>();
+        for four in fours {
+            gradients::<S, G, 4>(simd, thetas, nodes, cut(4), four);
+        }
+        out = rest;
+    }
+    if const { rows_at_once::<S, G>() >= 2 } {
+        let (twos, rest) = core::mem::take(&mut out).as_chunks_mut::<2>();
+        for two in twos {
+            gradients::<S, G, 2>(simd, thetas, nodes, cut(2), two);
+        }
+        out = rest;
+    }
+    for one in out.as_chunks_mut::<1>().0 {
+        gradients::<S, G, 1>(simd, thetas, nodes, cut(1), one);
+    }
+}
+
+/// `e` of some words.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-fn gradient<S: Simd, const G: usize>(
+fn gradients<S: Simd, const G: usize, const W: usize>(
     simd: S,
     thetas: &[Row<G>],
     nodes: &[u32],
     steps: &[f32],
-    out: &mut Row<G>,
+    out: &mut [Row<G>; W],
 ) {
-    let mut e = [simd.splat(0.0); G];
-    for (node, step) in nodes.iter().zip(steps) {
-        let step = simd.splat(*step);
+    let mut of_words = [&[][..]; W];
+    for (own, steps) in of_words.iter_mut().zip(steps.chunks(nodes.len().max(1))) {
+        *own = steps;
+    }
+    let mut sums = [[simd.splat(0.0); G]; W];
+    for (n, node) in nodes.iter().enumerate() {
         if let Some(theta) = thetas.get(*node as usize) {
-            for (e, theta) in e.iter_mut().zip(theta) {
-                *e = simd.mul_add(step, simd.load(theta), *e);
+            let theta = loaded(simd, theta);
+            for (e, steps) in sums.iter_mut().zip(&of_words) {
+                let step = simd.splat(steps.get(n).copied().unwrap_or(0.0));
+                for (e, theta) in e.iter_mut().zip(&theta) {
+                    *e = simd.mul_add(step, *theta, *e);
+                }
             }
         }
     }
-    for (e, out) in e.iter().zip(out) {
-        simd.store(*e, out);
+    for (sums, row) in sums.iter().zip(out) {
+        store(simd, sums, row);
     }
 }
 
-/// Steps of a theta for all words of a window.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-fn step_of_node<'s, S: Simd, const G: usize>(
+/// Steps of every theta for all words.
+#[inline(always)]
+fn steps_of_nodes<S: Simd, const G: usize>(
     simd: S,
     vectors: &[Row<G>],
     context: &[u32],
-    steps: impl Iterator<Item = &'s f32>,
-    row: &mut Row<G>,
+    steps: &[f32],
+    thetas: &mut [Row<G>],
+    nodes: &[u32],
 ) {
-    let mut theta = loaded(simd, row);
-    for (word, step) in context.iter().zip(steps) {
-        let step = simd.splat(*step);
-        if let Some(x) = vectors.get(*word as usize) {
-            for (theta, x) in theta.iter_mut().zip(x) {
-                *theta = simd.mul_add(step, simd.load(x), *theta);
+    let mut n = 0;
+    while let Some(node) = nodes.get(n) {
+        let own = steps.get(n..).unwrap_or_default().chunks(nodes.len());
+        match nodes.get(n + 1) {
+            // A node that is drawn twice takes its steps one after the other.
+            Some(next) if const { rows_at_once::<S, G>() >= 2 } && node != next => {
+                step_nodes(simd, vectors, context, own, thetas, [*node, *next]);
+                n += 2;
+            }
+            _ => {
+                step_nodes(simd, vectors, context, own, thetas, [*node]);
+                n += 1;
             }
         }
     }
-    for (theta, row) in theta.iter().zip(row) {
-        simd.store(*theta, row);
+}
+
+/// Steps of some thetas for all words; each has its steps at the start of a chunk.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+fn step_nodes<'s, S: Simd, const G: usize, const N: usize>(
+    simd: S,
+    vectors: &[Row<G>],
+    context: &[u32],
+    steps: impl Iterator<Item = &'s [f32]>,
+    thetas: &mut [Row<G>],
+    nodes: [u32; N],
+) {
+    let mut sums = [[simd.splat(0.0); G]; N];
+    for (sums, node) in sums.iter_mut().zip(nodes) {
+        if let Some(theta) = thetas.get(node as usize) {
+            *sums = loaded(simd, theta);
+        }
+    }
+    for (word, steps) in context.iter().zip(steps) {
+        let x = vectors.get(*word as usize);
+        if let (Some(x), Some(steps)) = (x, steps.first_chunk::<N>()) {
+            let x = loaded(simd, x);
+            for (theta, step) in sums.iter_mut().zip(steps) {
+                let step = simd.splat(*step);
+                for (theta, x) in theta.iter_mut().zip(&x) {
+                    *theta = simd.mul_add(step, *x, *theta);
+                }
+            }
+        }
+    }
+    for (sums, node) in sums.iter().zip(nodes) {
+        if let Some(theta) = thetas.get_mut(node as usize) {
+            store(simd, sums, theta);
+        }
     }
 }

@@ -98,6 +98,14 @@ pub(super) fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G
     groups
 }
 
+/// Writes a row.
+#[inline(always)]
+pub(super) fn store<S: Simd, const G: usize>(simd: S, groups: &[S::V; G], row: &mut Row<G>) {
+    for (group, row) in groups.iter().zip(row) {
+        simd.store(*group, row);
+    }
+}
+
 /// Asks for rows, while those of the windows before are worked on; from the last one back to one
 /// that is so frequent that it is in a cache, for the rows of a path are ever rarer.
 #[inline(always)]
