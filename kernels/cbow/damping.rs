@@ -89,14 +89,13 @@ fn slot(node: u32) -> usize {
     node.min(HOT_NODES + node % SPARE)
 }
 
-/// Four passes without a branch that follows the text: the lengths of paths are hard to foresee.
 struct Damp<'a> {
     steps: &'a mut [f32],
     batch: BatchRef<'a>,
     squares: &'a [f32],
     curvature: f32,
     sums: &'a mut [f32; SUMS],
-    /// For each step the squares of the other windows, and a vector more.
+    /// For each step the squares of the others that visit its node, and a vector more.
     others: &'a mut [f32],
 }
 
@@ -105,24 +104,12 @@ impl Kernel for Damp<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (sums, others) = (self.sums, self.others);
-        spread(simd, self.batch, self.squares, others);
         sums.fill(0.0);
-        for_each_run(self.batch, |nodes, at| {
-            let squares = others.get(at..).unwrap_or_default();
-            for (node, square) in nodes.iter().zip(squares) {
-                if let Some(sum) = sums.get_mut(slot(*node)) {
-                    *sum += square;
-                }
-            }
-        });
-        // What is taken from them below is less than nothing, and damps nothing.
-        sums.iter_mut().skip(HOT_NODES).for_each(|sum| *sum = 0.0);
-        for_each_run(self.batch, |nodes, at| {
-            let squares = others.get_mut(at..).unwrap_or_default();
-            for (node, square) in nodes.iter().zip(squares) {
-                *square = sums.get(slot(*node)).map_or(0.0, |sum| sum - *square);
-            }
-        });
+        if self.batch.is_of_pairs() {
+            others_of_pairs(self.batch, self.squares, sums, others);
+        } else {
+            others_of_windows(simd, self.batch, self.squares, sums, others);
+        }
         let curvature = simd.splat(self.curvature);
         let (steps, last) = self.steps.as_chunks_mut::<LANES>();
         let (others, _) = others.as_chunks::<LANES>();
@@ -137,39 +124,76 @@ impl Kernel for Damp<'_> {
     }
 }
 
-/// The square of its `x` for each visit of a node; whole vectors, each over the end of the one before.
+/// What is taken from the sums of all others is less than nothing, and damps nothing.
 #[inline(always)]
-fn spread<S: Simd>(simd: S, batch: BatchRef<'_>, squares: &[f32], out: &mut [f32]) {
-    let (mut out, mut squares) = (out, squares.iter());
-    for (context, nodes) in batch.windows() {
-        let xs = if batch.is_of_pairs() {
-            context.len()
-        } else {
-            1
-        };
-        for square in squares.by_ref().take(xs) {
-            let square = simd.splat(*square);
-            let vectors = out.as_chunks_mut().0.iter_mut();
-            for vector in vectors.take(nodes.len().div_ceil(LANES)) {
-                simd.store(square, vector);
-            }
-            out = out.get_mut(nodes.len()..).unwrap_or_default();
+fn forget_spare(sums: &mut [f32; SUMS]) {
+    sums.iter_mut().skip(HOT_NODES).for_each(|sum| *sum = 0.0);
+}
+
+/// Passes over all visits, without a branch that follows the text: the lengths of paths are hard to
+/// foresee.
+#[inline(always)]
+fn others_of_windows<S: Simd>(
+    simd: S,
+    batch: BatchRef<'_>,
+    squares: &[f32],
+    sums: &mut [f32; SUMS],
+    others: &mut [f32],
+) {
+    // The square of its window for each visit: whole vectors, each over the end of the one before.
+    let mut out = &mut *others;
+    for ((_, nodes), square) in batch.windows().zip(squares) {
+        let vectors = out.as_chunks_mut().0.iter_mut();
+        for vector in vectors.take(nodes.len().div_ceil(LANES)) {
+            simd.store(simd.splat(*square), vector);
         }
+        out = out.get_mut(nodes.len()..).unwrap_or_default();
+    }
+    for (node, square) in batch.nodes().iter().zip(&*others) {
+        if let Some(sum) = sums.get_mut(slot(*node)) {
+            *sum += square;
+        }
+    }
+    forget_spare(sums);
+    for (node, square) in batch.nodes().iter().zip(others) {
+        *square = sums.get(slot(*node)).map_or(0.0, |sum| sum - *square);
     }
 }
 
-/// Calls `f` with nodes that are visited one after the other, and the place of the first one's score.
+/// The words of a window visit the same nodes: each sum is looked up once for all of them.
 #[inline(always)]
-fn for_each_run(batch: BatchRef<'_>, mut f: impl FnMut(&[u32], usize)) {
-    if !batch.is_of_pairs() {
-        return f(batch.nodes(), 0);
-    }
-    let mut at = 0;
+fn others_of_pairs(
+    batch: BatchRef<'_>,
+    mut squares: &[f32],
+    sums: &mut [f32; SUMS],
+    mut others: &mut [f32],
+) {
+    let mut of_words = squares;
     for (context, nodes) in batch.windows() {
-        for _ in context {
-            f(nodes, at);
-            at += nodes.len();
+        let own = of_words.split_off(..context.len()).unwrap_or_default();
+        for node in nodes {
+            if let Some(sum) = sums.get_mut(slot(*node)) {
+                *sum = own.iter().fold(*sum, |sum, square| sum + square);
+            }
         }
+    }
+    forget_spare(sums);
+    for (context, nodes) in batch.windows() {
+        let own = squares.split_off(..context.len()).unwrap_or_default();
+        let Some((first, rest)) = own.split_first() else {
+            continue;
+        };
+        let mut cut = |len| others.split_off_mut(..len).unwrap_or_default();
+        let (of_first, of_rest) = (cut(nodes.len()), cut(rest.len() * nodes.len()));
+        for (node, sum) in nodes.iter().zip(&mut *of_first) {
+            *sum = sums.get(slot(*node)).map_or(0.0, |sum| *sum);
+        }
+        for (square, out) in rest.iter().zip(of_rest.chunks_mut(nodes.len().max(1))) {
+            for (out, sum) in out.iter_mut().zip(&*of_first) {
+                *out = sum - square;
+            }
+        }
+        of_first.iter_mut().for_each(|sum| *sum -= first);
     }
 }
 

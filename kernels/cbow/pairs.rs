@@ -273,11 +273,10 @@ fn gradients<S: Simd, const G: usize, const W: usize>(
     let mut sums = [[simd.splat(0.0); G]; W];
     for (n, node) in nodes.iter().enumerate() {
         if let Some(theta) = thetas.get(*node as usize) {
-            let theta = loaded(simd, theta);
             for (e, steps) in sums.iter_mut().zip(&of_words) {
                 let step = simd.splat(steps.get(n).copied().unwrap_or(0.0));
-                for (e, theta) in e.iter_mut().zip(&theta) {
-                    *e = simd.mul_add(step, *theta, *e);
+                for (e, theta) in e.iter_mut().zip(theta) {
+                    *e = simd.mul_add(step, simd.load(theta), *e);
                 }
             }
         }
@@ -299,7 +298,7 @@ fn steps_of_nodes<S: Simd, const G: usize>(
 ) {
     let mut n = 0;
     while let Some(node) = nodes.get(n) {
-        let own = steps.get(n..).unwrap_or_default().chunks(nodes.len());
+        let own = (steps.get(n..).unwrap_or_default(), nodes.len());
         match nodes.get(n + 1) {
             // A node that is drawn twice takes its steps one after the other.
             Some(next) if const { rows_at_once::<S, G>() >= 2 } && node != next => {
@@ -314,14 +313,14 @@ fn steps_of_nodes<S: Simd, const G: usize>(
     }
 }
 
-/// Steps of some thetas for all words; each has its steps at the start of a chunk.
+/// Steps of some thetas for all words: those of a word start so far behind the one before.
 #[cfg_attr(target_pointer_width = "32", inline(never))]
 #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-fn step_nodes<'s, S: Simd, const G: usize, const N: usize>(
+fn step_nodes<S: Simd, const G: usize, const N: usize>(
     simd: S,
     vectors: &[Row<G>],
     context: &[u32],
-    steps: impl Iterator<Item = &'s [f32]>,
+    (mut steps, stride): (&[f32], usize),
     thetas: &mut [Row<G>],
     nodes: [u32; N],
 ) {
@@ -331,14 +330,14 @@ fn step_nodes<'s, S: Simd, const G: usize, const N: usize>(
             *sums = loaded(simd, theta);
         }
     }
-    for (word, steps) in context.iter().zip(steps) {
-        let x = vectors.get(*word as usize);
-        if let (Some(x), Some(steps)) = (x, steps.first_chunk::<N>()) {
-            let x = loaded(simd, x);
-            for (theta, step) in sums.iter_mut().zip(steps) {
+    for word in context {
+        let own = steps.first_chunk::<N>();
+        steps = steps.get(stride..).unwrap_or_default();
+        if let (Some(x), Some(own)) = (vectors.get(*word as usize), own) {
+            for (theta, step) in sums.iter_mut().zip(own) {
                 let step = simd.splat(*step);
-                for (theta, x) in theta.iter_mut().zip(&x) {
-                    *theta = simd.mul_add(step, *x, *theta);
+                for (theta, x) in theta.iter_mut().zip(x) {
+                    *theta = simd.mul_add(step, simd.load(x), *theta);
                 }
             }
         }

@@ -312,6 +312,31 @@ fn steps_are_damped_by_the_other_windows_that_visit_a_node() {
     }
 }
 
+/// In skip-gram the others are the other words, of the same window too.
+#[test]
+fn steps_of_pairs_are_damped_by_the_other_words_that_visit_a_node() {
+    let paths = [&[0, 5, 1023][..], &[0, 1024], &[0, 5, 1024, 2000]];
+    let (context_offsets, squares) = ([0, 2, 2, 5], [1.0, 2.0, 4.0, 8.0, 16.0]);
+    let nodes: Vec<u32> = paths.concat();
+    let batch = BatchRef::new(&context_offsets, &[0; 5], &[0, 3, 5, 9], &nodes).unwrap();
+    let batch = batch.of_pairs();
+    let mut steps = vec![1.0; batch.scores_len()];
+    let mut workspace = vec![f32::NAN; damp_workspace_len(steps.len())];
+    damp(&mut steps, batch, &squares, 0.5, &mut workspace).unwrap();
+    let window_of = [0, 0, 2, 2, 2];
+    let mut steps = steps.iter();
+    for word in 0..5 {
+        for node in paths[window_of[word]] {
+            let visits = |x: &usize| *x != word && paths[window_of[*x]].contains(node);
+            let sum: f32 = (0..5).filter(visits).map(|x| squares[x]).sum();
+            let hot = if *node < 1024 { 1.0 } else { 0.0 };
+            let want = 1.0 / (1.0 + 0.125 * sum * hot);
+            assert_close(*steps.next().unwrap(), want, 1e-6, 1.0);
+        }
+    }
+    assert_eq!(steps.next(), None);
+}
+
 /// Without damping this batch takes 64 times the step of one window, far beyond the minimum.
 #[test]
 fn a_batch_of_equal_windows_does_not_overshoot() {
