@@ -56,6 +56,17 @@ impl<T: Pod> HugeSlice<T> {
     }
 }
 
+/// So many elements of a buffer, from the start of a cache line on: rows of whole lines then lie in as
+/// few of them as can be. The same ones each time while the buffer does not grow.
+pub(crate) fn on_lines(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    const LINE: usize = 64;
+    if buffer.len() < len + LINE {
+        buffer.resize(len + LINE, 0.0);
+    }
+    let start = buffer.as_ptr().align_offset(LINE).min(LINE);
+    &mut buffer[start..start + len]
+}
+
 impl<T: Pod> Default for HugeSlice<T> {
     /// No values.
     fn default() -> Self {
@@ -94,6 +105,21 @@ impl<T: Pod> fmt::Debug for HugeSlice<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_buffer_grows_and_stays_on_lines() {
+        let mut buffer = Vec::new();
+        for len in [0, 1, 100, 17, 5000] {
+            let part = on_lines(&mut buffer, len);
+            assert_eq!((part.len(), part.as_ptr().align_offset(64)), (len, 0));
+            part.fill(len as f32);
+            let again = on_lines(&mut buffer, len);
+            assert!(
+                again.iter().all(|x| *x == len as f32),
+                "it is the same part"
+            );
+        }
+    }
 
     #[test]
     fn slices_have_the_length_and_the_values_asked_for() {

@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::exchange::{Exchange, Wish};
 use super::parameters::ParameterSlice;
 use super::windows::{Place, Windows};
+use crate::huge::on_lines;
 use crate::kernels::cbow::{activate, damp, damp_workspace_len, forward_slice, update_slice};
 use crate::kernels::mat::MatMut;
 use crate::kernels::softmax::cross_entropy_in_place;
@@ -262,15 +263,4 @@ impl Worker<'_> {
             .expect("targets come from the vocabulary");
         self.losses.iter().map(|loss| f64::from(*loss)).sum()
     }
-}
-
-/// So many elements of a buffer, from the start of a cache line on: rows of whole lines then lie in as
-/// few of them as can be. The same ones each time while the buffer does not grow.
-fn on_lines(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    const LINE: usize = 64;
-    if buffer.len() < len + LINE {
-        buffer.resize(len + LINE, 0.0);
-    }
-    let start = buffer.as_ptr().align_offset(LINE).min(LINE);
-    &mut buffer[start..start + len]
 }

@@ -3,6 +3,7 @@
 use super::report::{Bound, Row};
 use super::timing::sorted_seconds;
 use crate::Result;
+use crate::huge::on_lines;
 use crate::kernels::peak;
 use std::hint::black_box;
 
@@ -50,9 +51,11 @@ impl Machine {
         let peak = flops as f64 * 1e-9 / sorted_seconds(seconds, run)?[0];
         let mut reads = [0.0; BUFFERS.len()];
         for (read, (_, bytes)) in reads.iter_mut().zip(BUFFERS) {
-            let buffer = vec![1.0_f32; bytes / size_of::<f32>()];
+            let mut room = Vec::new();
+            let buffer = on_lines(&mut room, bytes / size_of::<f32>());
+            buffer.fill(1.0);
             let run = || {
-                black_box(peak::sum(black_box(&buffer)));
+                black_box(peak::sum(black_box(buffer)));
             };
             *read = bytes as f64 * 1e-9 / sorted_seconds(seconds, run)?[0];
         }

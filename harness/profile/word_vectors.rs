@@ -7,6 +7,7 @@ use super::report::Row;
 use super::timing::median_seconds;
 use crate::Result;
 use crate::cbow_trainer::{Batch, HuffmanTree};
+use crate::huge::HugeSlice;
 use crate::kernels::cbow::{
     BatchRef, Projection, Slice, SliceMut, activate, damp, damp_workspace_len, forward_slice,
     slices, update_slice,
@@ -33,8 +34,8 @@ struct State {
 /// A slice of the parameters.
 struct Parameters {
     width: usize,
-    vectors: Vec<f32>,
-    thetas: Vec<f32>,
+    vectors: HugeSlice<f32>,
+    thetas: HugeSlice<f32>,
 }
 
 fn batch(windows: &[&[u32]], tree: &HuffmanTree) -> Batch {
@@ -64,8 +65,8 @@ impl Parameters {
     fn new(width: usize) -> Self {
         Self {
             width,
-            vectors: vec![1e-2; VOCAB_SIZE * width],
-            thetas: vec![1e-2; (VOCAB_SIZE - 1) * width],
+            vectors: HugeSlice::filled(VOCAB_SIZE * width, 1e-2),
+            thetas: HugeSlice::filled((VOCAB_SIZE - 1) * width, 1e-2),
         }
     }
 

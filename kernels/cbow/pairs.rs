@@ -327,7 +327,10 @@ fn step_nodes<S: Simd, const G: usize, const N: usize>(
     let mut sums = [[simd.splat(0.0); G]; N];
     for (sums, node) in sums.iter_mut().zip(nodes) {
         if let Some(theta) = thetas.get(node as usize) {
-            *sums = loaded(simd, theta);
+            // Not as a whole: on a small machine's stack that would be another row.
+            for (sum, theta) in sums.iter_mut().zip(theta) {
+                *sum = simd.load(theta);
+            }
         }
     }
     for word in context {

@@ -6,7 +6,8 @@ subsampling keeps them. Every system runs with one epoch and with `--epochs`, ea
               once (counting words, building tables, writing) cancels, as it is left out of word2vec.c's own figure. So does
               barelm's turning of the text into ids, which word2vec.c and fastText do in every epoch: see end to end.
   end to end  the CPU time of the whole long run
-  wall        as training, but wall time, and of the best rounds: on a busy machine only these had two cores
+  wall        as training, but wall time, and of the best rounds: on a busy machine only these had two cores; the memory of
+              these runs is not watched, as that would take time from one of the cores
 CPU times are medians of the rounds; a round is a seed. Quality, over the first `--seeds` rounds, and the peak of anonymous
 memory are those of the long runs, barelm's before the peer's. Peers whose path is not given are left out.
 
@@ -107,7 +108,7 @@ def cells(row, runs, words, epochs):
         return ["too short to be measured: more text or epochs are needed"]
     speeds = [system.speed(row.kind, words, epochs) for system in (ours, theirs)]
     quality = [f"{spread(ours.evaluations, test)} / {spread(theirs.evaluations, test)}" for test in TESTS]
-    memory = f"{ours.anon():.0f} / {theirs.anon():.0f}"
+    memory = f"{ours.anon():.0f} / {theirs.anon():.0f}" if ours.anon() else "not watched"
     ratio = f"{speeds[0] / speeds[1]:.2f} x"
     return [*[f"{speed:.0f}" for speed in speeds], ratio, f"{row.least} x / {row.aim} x", *quality, memory]
 

@@ -49,15 +49,15 @@ def contest(setting, names, arguments, folder):
     for seed in range(1, max(arguments.rounds, arguments.seeds) + 1):
         for name in names:
             job = Job(system_setting(name, setting), 1, seed, text(name, arguments, folder), folder / "vectors")
-            round_of(name, job, arguments, runs[name])
+            round_of(name, job, arguments, runs[name], watch=setting.threads == 1)
     return runs
 
 
-def round_of(name, job, arguments, runs):
+def round_of(name, job, arguments, runs, watch):
     adapter, binary = ADAPTERS[name], arguments.binaries[name]
     long = replace(job, epochs=arguments.epochs)
-    runs.short.append(run(adapter.command(binary, job), TIMEOUT))
-    runs.long.append(run(adapter.command(binary, long), TIMEOUT))
+    runs.short.append(run(adapter.command(binary, job), TIMEOUT, watch))
+    runs.long.append(run(adapter.command(binary, long), TIMEOUT, watch))
     if runs.long[-1] and job.seed <= arguments.seeds:
         runs.evaluations.append(evaluate(arguments.binaries["barelm"], adapter.vectors(long), arguments.data))
 
