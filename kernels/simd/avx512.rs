@@ -4,8 +4,10 @@
 use super::{BYTES, Kernel, LANES, SIGNED, Simd};
 use core::arch::x86_64::*;
 use keys::{eight_keys, hashes_of_eight};
+use sums::sums_of_four;
 
 mod keys;
+mod sums;
 
 cpufeatures::new!(
     features, "avx512f", "avx512bw", "avx2", "fma", "bmi1", "bmi2", "popcnt"
@@ -288,20 +290,10 @@ impl Simd for Avx512 {
         }
     }
 
-    /// Halves of two vectors become one vector, with one shuffle; so do their quarters.
     #[inline(always)]
-    fn reduce_sum_of_four(self, [a, b, c, d]: [__m512; 4]) -> [f32; 4] {
+    fn reduce_sum_of_four(self, vectors: [__m512; 4]) -> [f32; 4] {
         // SAFETY: `self` proves AVX-512 F.
-        unsafe {
-            let quarters = folded_quarters(folded_halves(a, c), folded_halves(b, d));
-            let pairs = _mm512_add_ps(quarters, _mm512_permute_ps::<0b01_00_11_10>(quarters));
-            let sums = _mm512_add_ps(pairs, _mm512_permute_ps::<0b10_11_00_01>(pairs));
-            let firsts = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
-            let sums = _mm512_castps512_ps128(_mm512_permutexvar_ps(firsts, sums));
-            let mut out = [0.0; 4];
-            _mm_storeu_ps(out.as_mut_ptr(), sums);
-            out
-        }
+        unsafe { sums_of_four(vectors) }
     }
 
     #[inline(always)]
@@ -333,34 +325,6 @@ impl Simd for Avx512 {
             ]
         }
     }
-}
-
-/// The halves of `a` added up, then those of `b`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn folded_halves(a: __m512, b: __m512) -> __m512 {
-    let first = _mm512_setr_epi64(-1, -1, -1, -1, 0, 0, 0, 0);
-    let crossed = _mm512_shuffle_f32x4::<0b01_00_11_10>(a, b);
-    _mm512_add_ps(choose(first, a, b), crossed)
-}
-
-/// In each half: its quarters in `a` added up, then those in `b`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn folded_quarters(a: __m512, b: __m512) -> __m512 {
-    let first = _mm512_setr_epi64(-1, -1, 0, 0, -1, -1, 0, 0);
-    let crossed = _mm512_setr_epi32(4, 5, 6, 7, 16, 17, 18, 19, 12, 13, 14, 15, 24, 25, 26, 27);
-    let crossed = _mm512_permutex2var_ps(a, crossed, b);
-    _mm512_add_ps(choose(first, a, b), crossed)
-}
-
-/// The bits of `a` where those of `mask` are 1, else of `b`. The compiler makes a shuffle of a blend,
-/// and only one shuffle is done in a cycle.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn choose(mask: __m512i, a: __m512, b: __m512) -> __m512 {
-    let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
-    _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<0xca>(mask, a, b))
 }
 
 /// Quarters 0 and 2 of `a`, then of `b`.
