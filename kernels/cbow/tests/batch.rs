@@ -312,6 +312,32 @@ fn steps_are_damped_by_the_other_windows_that_visit_a_node() {
     }
 }
 
+/// Negative samples may be the same row twice, side by side or apart; its steps add up.
+#[test]
+fn a_row_that_is_drawn_twice_takes_both_steps() {
+    on_every_backend(|backend| {
+        for nodes in [[1, 1, 2], [1, 2, 1], [2, 1, 1]] {
+            let (mut vectors, mut thetas) = (vec![2.0; 3 * 64], vec![0.0; 3 * 64]);
+            let batch = BatchRef::new(&[0, 1], &[0], &[0, 3], &nodes).unwrap();
+            let steps = [0.25, 0.5, 1.0];
+            backend.run(PairsUpdate {
+                slice: SliceMut {
+                    vectors: MatMut::new(&mut vectors, 3, 64).unwrap(),
+                    thetas: MatMut::new(&mut thetas, 3, 64).unwrap(),
+                },
+                batch: batch.of_pairs(),
+                steps: &steps,
+                gradients: &mut [0.0; 64],
+            });
+            for (row, theta) in (0..).zip(thetas.chunks(64)) {
+                let own = nodes.iter().zip(steps).filter(|(node, _)| **node == row);
+                let want: f32 = own.map(|(_, step)| 2.0 * step).sum();
+                assert!(theta.iter().all(|theta| *theta == want), "{nodes:?}");
+            }
+        }
+    });
+}
+
 /// In skip-gram the others are the other words, of the same window too.
 #[test]
 fn steps_of_pairs_are_damped_by_the_other_words_that_visit_a_node() {
