@@ -1,6 +1,7 @@
 //! Windows of a batch, as flat tables for the kernels.
 
-use crate::kernels::cbow::BatchRef;
+use crate::kernels::cbow::{BatchRef, blocks};
+use std::iter::repeat_n;
 
 /// Windows with their contexts, their targets, and the rows of the output table that decide.
 pub(crate) struct Batch {
@@ -41,33 +42,72 @@ impl Batch {
     }
 
     /// Appends a window: its context in two parts, and the rows of its target. Bit `i` of the code
-    /// says what row `i` is to answer; without a code all rows compete, in a softmax. In pairs, each
-    /// word of the context is to predict the target by itself.
+    /// says what row `i` is to answer; without a code all rows compete, in a softmax.
     #[inline]
     pub(crate) fn push(
         &mut self,
         [before, after]: [&[u32]; 2],
         target: u32,
         (rows, code): (&[u32], Option<u64>),
-        in_pairs: bool,
     ) {
-        self.in_pairs = in_pairs;
         self.contexts.extend_from_slice(before);
         self.contexts.extend_from_slice(after);
+        self.push_rows(rows);
+        self.targets.push(target);
+        if let Some(code) = code {
+            self.signs.extend(signs_of(code, rows.len()));
+        }
+    }
+
+    /// As [`Batch::push`], but each word of the context is to predict the target by itself. All of a
+    /// batch are pushed so.
+    #[inline]
+    pub(crate) fn push_pairs(
+        &mut self,
+        [before, after]: [&[u32]; 2],
+        target: u32,
+        (rows, code): (&[u32], Option<u64>),
+    ) {
+        self.in_pairs = true;
+        let Some(code) = code else {
+            // The scores of a softmax lie side by side: those of a pair, not of a block of pairs.
+            for word in before.iter().chain(after) {
+                self.contexts.push(*word);
+                self.push_rows(rows);
+                self.targets.push(target);
+            }
+            return;
+        };
+        self.contexts.extend_from_slice(before);
+        self.contexts.extend_from_slice(after);
+        self.push_rows(rows);
+        let words = before.len() + after.len();
+        self.targets.extend(repeat_n(target, words));
+        for block in blocks(words) {
+            match block {
+                4 => self.push_signs::<4>(code, rows.len()),
+                2 => self.push_signs::<2>(code, rows.len()),
+                _ => self.push_signs::<1>(code, rows.len()),
+            }
+        }
+    }
+
+    /// Ends a window whose context is there.
+    #[inline]
+    fn push_rows(&mut self, rows: &[u32]) {
         self.context_offsets.push(self.contexts.len() as u32);
         self.rows.extend_from_slice(rows);
         self.row_offsets.push(self.rows.len() as u32);
-        let times = if in_pairs {
-            before.len() + after.len()
-        } else {
-            1
-        };
-        for _ in 0..times {
-            self.targets.push(target);
-            if let Some(code) = code {
-                let sign = |i| if code >> i & 1 == 1 { 1.0 } else { -1.0 };
-                self.signs.extend((0..rows.len()).map(sign));
-            }
+    }
+
+    /// The sign of every row, for each of the words of a block.
+    #[inline]
+    fn push_signs<const WORDS: usize>(&mut self, code: u64, rows: usize) {
+        let start = self.signs.len();
+        self.signs.resize(start + WORDS * rows, 0.0);
+        let (out, _) = self.signs[start..].as_chunks_mut();
+        for (out, sign) in out.iter_mut().zip(signs_of(code, rows)) {
+            *out = [sign; WORDS];
         }
     }
 
@@ -107,4 +147,9 @@ impl Batch {
             batch
         }
     }
+}
+
+/// 1 where the bit is 1, else -1.
+fn signs_of(code: u64, rows: usize) -> impl Iterator<Item = f32> {
+    (0..rows).map(move |i| if code >> i & 1 == 1 { 1.0 } else { -1.0 })
 }

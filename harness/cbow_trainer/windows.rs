@@ -136,8 +136,10 @@ impl<'a> Windows<'a> {
         let after = &after[..after.len().min(size)];
         if !(before.is_empty() && after.is_empty()) {
             let decide = self.objective.decide(*target, rng, &mut self.drawn);
-            let in_pairs = self.architecture == Architecture::SkipGram;
-            batch.push([before, after], *target, decide, in_pairs);
+            match self.architecture {
+                Architecture::Cbow => batch.push([before, after], *target, decide),
+                Architecture::SkipGram => batch.push_pairs([before, after], *target, decide),
+            }
         }
     }
 

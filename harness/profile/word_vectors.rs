@@ -43,7 +43,7 @@ fn batch(windows: &[&[u32]], tree: &HuffmanTree) -> Batch {
     for window in windows {
         if let [context @ .., target] = *window {
             let (path, code) = tree.view().path(*target);
-            batch.push([context, &[]], *target, (path, Some(code)), false);
+            batch.push([context, &[]], *target, (path, Some(code)));
         }
     }
     batch

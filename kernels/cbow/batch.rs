@@ -57,7 +57,10 @@ impl<'a> BatchRef<'a> {
     }
 
     /// The same windows for skip-gram: every word of a context is an `x` of its own, which visits
-    /// the nodes of its window. Scores come window by window, word by word, node by node.
+    /// the nodes of its window.
+    ///
+    /// The words of a context are taken in [`blocks`]. Scores come window by window, block by block,
+    /// node by node, word by word.
     pub fn of_pairs(self) -> Self {
         Self {
             of_pairs: true,
@@ -99,17 +102,9 @@ impl<'a> BatchRef<'a> {
         self.scores_len() + self.xs()
     }
 
-    /// Rows of a slice that a batch has to itself: `x` of each window, or for skip-gram gradients of
-    /// the longest context.
+    /// Rows of a slice that a batch has to itself: `x` of each window; none for skip-gram.
     pub fn x_rows(&self) -> usize {
-        if self.of_pairs {
-            self.windows()
-                .map(|(context, _)| context.len())
-                .max()
-                .unwrap_or(0)
-        } else {
-            self.len()
-        }
+        if self.of_pairs { 0 } else { self.len() }
     }
 
     /// Context and nodes of window `b`; empty when there is no such window.
@@ -183,4 +178,16 @@ fn part<'a>(offsets: &[u32], table: &'a [u32], b: usize) -> &'a [u32] {
     let ends = offsets.get(b..).and_then(|rest| rest.first_chunk());
     let range = ends.map_or(0..0, |[start, end]| *start as usize..*end as usize);
     table.get(range).unwrap_or(&[])
+}
+
+/// Lengths of the blocks of a skip-gram context of so many words: four as often as that goes, then two,
+/// then one.
+///
+/// ```
+/// let of_seven: Vec<_> = barelm_kernels::cbow::blocks(7).collect();
+/// assert_eq!(of_seven, [4, 2, 1]);
+/// ```
+pub fn blocks(words: usize) -> impl Iterator<Item = usize> {
+    let twos_and_ones = [2, 1].into_iter().filter(move |len| words & len != 0);
+    core::iter::repeat_n(4, words / 4).chain(twos_and_ones)
 }

@@ -160,7 +160,8 @@ fn others_of_windows<S: Simd>(
     }
 }
 
-/// The words of a window visit the same nodes: each sum is looked up once for all of them.
+/// The words of a window visit the same nodes, which are looked up once for all of them, and once more
+/// for each block of words.
 #[inline(always)]
 fn others_of_pairs(
     batch: BatchRef<'_>,
@@ -171,29 +172,44 @@ fn others_of_pairs(
     let mut of_words = squares;
     for (context, nodes) in batch.windows() {
         let own = of_words.split_off(..context.len()).unwrap_or_default();
+        let square: f32 = own.iter().sum();
         for node in nodes {
             if let Some(sum) = sums.get_mut(slot(*node)) {
-                *sum = own.iter().fold(*sum, |sum, square| sum + square);
+                *sum += square;
             }
         }
     }
     forget_spare(sums);
     for (context, nodes) in batch.windows() {
         let own = squares.split_off(..context.len()).unwrap_or_default();
-        let Some((first, rest)) = own.split_first() else {
-            continue;
-        };
-        let mut cut = |len| others.split_off_mut(..len).unwrap_or_default();
-        let (of_first, of_rest) = (cut(nodes.len()), cut(rest.len() * nodes.len()));
-        for (node, sum) in nodes.iter().zip(&mut *of_first) {
-            *sum = sums.get(slot(*node)).map_or(0.0, |sum| *sum);
+        let (fours, rest) = own.as_chunks::<4>();
+        let (twos, ones) = rest.as_chunks::<2>();
+        for block in fours {
+            others_of_block(nodes, block, sums, &mut others);
         }
-        for (square, out) in rest.iter().zip(of_rest.chunks_mut(nodes.len().max(1))) {
-            for (out, sum) in out.iter_mut().zip(&*of_first) {
-                *out = sum - square;
-            }
+        for block in twos {
+            others_of_block(nodes, block, sums, &mut others);
         }
-        of_first.iter_mut().for_each(|sum| *sum -= first);
+        for block in ones.as_chunks::<1>().0 {
+            others_of_block(nodes, block, sums, &mut others);
+        }
+    }
+}
+
+#[inline(always)]
+fn others_of_block<const W: usize>(
+    nodes: &[u32],
+    squares: &[f32; W],
+    sums: &[f32; SUMS],
+    others: &mut &mut [f32],
+) {
+    let own = others.split_off_mut(..W * nodes.len()).unwrap_or_default();
+    for (node, out) in nodes.iter().zip(own.as_chunks_mut::<W>().0) {
+        let sum = sums.get(slot(*node)).map_or(0.0, |sum| *sum);
+        // A value, so that no write can change it: the compiler subtracts all at once.
+        let mut others = *squares;
+        others.iter_mut().for_each(|square| *square = sum - *square);
+        *out = others;
     }
 }
 

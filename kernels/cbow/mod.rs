@@ -28,7 +28,7 @@ mod step;
 mod update;
 
 pub use activation::activate;
-pub use batch::BatchRef;
+pub use batch::{BatchRef, blocks};
 pub use damping::{damp, damp_workspace_len};
 pub use slice::{Slice, SliceMut, forward_slice, slices, update_slice};
 pub use step::{CbowMut, StepOptions, step, step_workspace_len};

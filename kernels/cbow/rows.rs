@@ -50,6 +50,17 @@ pub(super) fn rows_mut<const G: usize>(elements: &mut [f32]) -> &mut [Row<G>] {
     elements.as_chunks_mut().0.as_chunks_mut().0
 }
 
+/// The `at`th `T` groups of a row.
+#[inline(always)]
+pub(super) fn part_of<const G: usize, const T: usize>(
+    rows: &mut [Row<G>],
+    row: u32,
+    at: usize,
+) -> Option<&mut [[f32; LANES]; T]> {
+    let row = rows.get_mut(row as usize)?;
+    row.as_chunks_mut::<T>().0.get_mut(at)
+}
+
 /// The dot product: one sum of sixteen lanes over the groups, then over the lanes.
 #[inline(always)]
 pub(super) fn dot<S: Simd, const G: usize>(simd: S, row: &Row<G>, x: &[S::V; G]) -> f32 {
@@ -96,14 +107,6 @@ pub(super) fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G
         *group = simd.load(row);
     }
     groups
-}
-
-/// Writes a row.
-#[inline(always)]
-pub(super) fn store<S: Simd, const G: usize>(simd: S, groups: &[S::V; G], row: &mut Row<G>) {
-    for (group, row) in groups.iter().zip(row) {
-        simd.store(*group, row);
-    }
 }
 
 /// Asks for rows, while those of the windows before are worked on; from the last one back to one

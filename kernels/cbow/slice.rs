@@ -72,8 +72,8 @@ pub struct SliceMut<'a> {
 /// sum in the fused class, two in the unfused.
 ///
 /// # Skip-gram
-/// In a batch [`BatchRef::of_pairs`] the `x` are vectors of the context, so `projection` has no part,
-/// and `x` is workspace of [`update_slice`] alone.
+/// In a batch [`BatchRef::of_pairs`] the `x` are vectors of the context: `projection` has no part, and
+/// `x` no rows.
 ///
 /// # Example
 /// One window, one slice: two tokens, the tree's only node at row 0.
@@ -130,7 +130,7 @@ pub fn forward_slice(
     Ok(())
 }
 
-/// Updates one slice from the steps `g` of all nodes, window after window. Pairs of a window take
+/// Updates one slice from the steps `g` of all nodes, window after window. Pairs of a block take
 /// their steps together, from the thetas before it.
 ///
 /// # Shapes
@@ -162,7 +162,6 @@ pub fn update_slice(
             slice,
             batch,
             steps,
-            gradients: x,
         });
         return Ok(());
     }

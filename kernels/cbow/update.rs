@@ -1,6 +1,6 @@
 //! The steps of a batch, on one slice.
 
-use super::rows::{BatchLoop, Row, rows_mut};
+use super::rows::{BatchLoop, Row, part_of, rows_mut};
 use super::{BatchRef, Projection, SliceMut};
 use crate::simd::{LANES, Simd};
 
@@ -99,15 +99,4 @@ impl<const G: usize> Window<'_, G> {
             }
         }
     }
-}
-
-/// The `at`th `T` groups of a row.
-#[inline(always)]
-fn part_of<const G: usize, const T: usize>(
-    rows: &mut [Row<G>],
-    row: u32,
-    at: usize,
-) -> Option<&mut [[f32; LANES]; T]> {
-    let row = rows.get_mut(row as usize)?;
-    row.as_chunks_mut::<T>().0.get_mut(at)
 }

@@ -1,10 +1,8 @@
 //! The scores of all pairs.
 
-use super::super::rows::{
-    AHEAD, BatchLoop, Row, dot, loaded, narrow_dot, narrow_scores, prefetch, rows,
-};
+use super::super::rows::{AHEAD, BatchLoop, Row, loaded, narrow_dot, prefetch, rows};
 use super::super::{BatchRef, Slice};
-use crate::simd::Simd;
+use crate::simd::{LANES, Simd};
 
 /// A slice of the scores of all pairs, and of each `|x|^2`.
 pub(in crate::cbow) struct PairsForward<'a> {
@@ -23,149 +21,127 @@ impl BatchLoop for PairsForward<'_> {
     fn groups<S: Simd, const G: usize>(self, simd: S) {
         let (vectors, thetas) = (rows::<G>(self.slice.vectors), rows::<G>(self.slice.thetas));
         let scores_len = self.batch.scores_len().min(self.partials.len());
-        let (mut scores, squares) = self.partials.split_at_mut(scores_len);
-        let mut squares = squares.iter_mut();
+        let (scores, squares) = self.partials.split_at_mut(scores_len);
+        let mut out = Out { scores, squares };
         let mut later = self.batch.windows().skip(AHEAD);
         for (context, nodes) in self.batch.windows() {
             let (next_context, next_nodes) = later.next().unwrap_or_default();
-            prefetch(
-                simd,
-                vectors,
-                next_context.last_chunk::<1>().map_or(&[], |last| last),
-            );
+            let next_word = next_context.last_chunk::<1>().map_or(&[][..], |last| last);
+            prefetch(simd, vectors, next_word);
             prefetch(simd, thetas, next_nodes);
-            for words in context.chunks(2) {
-                let (own, rest) = scores
-                    .split_at_mut_checked(words.len() * nodes.len())
-                    .unwrap_or_default();
-                scores = rest;
-                match words {
-                    [first, second] => {
-                        let xs = [*first, *second].map(|word| vectors.get(word as usize));
-                        if let [Some(first), Some(second)] = xs {
-                            two_words(simd, [first, second], thetas, nodes, own);
-                        }
-                    }
-                    _ => {
-                        let x = words.first().and_then(|word| vectors.get(*word as usize));
-                        if let Some(x) = x {
-                            one_word(simd, x, thetas, nodes, own);
-                        }
-                    }
-                }
+            let (fours, rest) = context.as_chunks::<4>();
+            for words in fours {
+                block::<S, G, 4, 1>(simd, vectors, words, (thetas, nodes), &mut out);
             }
-            for (word, square) in context.iter().zip(&mut squares) {
-                if let Some(x) = vectors.get(*word as usize) {
-                    *square = if const { S::REGISTERS < 4 } {
-                        narrow_dot(simd, x, x)
-                    } else {
-                        dot(simd, x, &loaded(simd, x))
-                    };
-                }
+            let (twos, ones) = rest.as_chunks::<2>();
+            for words in twos {
+                block::<S, G, 2, 2>(simd, vectors, words, (thetas, nodes), &mut out);
+            }
+            for words in ones.as_chunks::<1>().0 {
+                block::<S, G, 1, 4>(simd, vectors, words, (thetas, nodes), &mut out);
             }
         }
     }
 }
 
-/// Scores of two words, one behind the other; four nodes at a time where registers hold eight sums,
-/// the last four maybe partly those before, else two.
+/// What is still to be written.
+struct Out<'a> {
+    scores: &'a mut [f32],
+    squares: &'a mut [f32],
+}
+
+/// A block of `W` words. `K = 4 / W` nodes at a time: four scores share their sums over the lanes.
 #[inline(always)]
-fn two_words<S: Simd, const G: usize>(
+fn block<S: Simd, const G: usize, const W: usize, const K: usize>(
     simd: S,
-    words: [&Row<G>; 2],
-    thetas: &[Row<G>],
-    nodes: &[u32],
-    scores: &mut [f32],
+    vectors: &[Row<G>],
+    words: &[u32; W],
+    (thetas, nodes): (&[Row<G>], &[u32]),
+    out: &mut Out<'_>,
 ) {
-    let (of_first, of_second) = scores.split_at_mut_checked(nodes.len()).unwrap_or_default();
-    let [first, second] = words;
-    if const { S::REGISTERS < 4 } {
-        one_word(simd, first, thetas, nodes, of_first);
-        return one_word(simd, second, thetas, nodes, of_second);
-    }
-    if const { S::REGISTERS >= 16 }
-        && let Some(last) = nodes.len().checked_sub(4)
-    {
-        for at in (0..nodes.len()).step_by(4) {
-            let at = at.min(last);
-            if let (Some(four), Some(of_first), Some(of_second)) = (
-                chunk(nodes, at),
-                chunk_mut(of_first, at),
-                chunk_mut(of_second, at),
-            ) && let Some([first, second]) = products::<S, G, 4>(simd, words, thetas, four)
-            {
-                *of_first = simd.reduce_sum_of_four(first);
-                *of_second = simd.reduce_sum_of_four(second);
-            }
-        }
+    let scores = out.scores.split_off_mut(..W * nodes.len());
+    let squares = out.squares.split_off_mut(..W);
+    let (Some(scores), Some(squares)) = (scores, squares) else {
         return;
-    }
-    let (two_nodes, last) = nodes.as_chunks::<2>();
-    let (first_scores, first_last) = of_first.as_chunks_mut::<2>();
-    let (second_scores, second_last) = of_second.as_chunks_mut::<2>();
-    for ((nodes, of_first), of_second) in two_nodes.iter().zip(first_scores).zip(second_scores) {
-        if let Some([[a, b], [c, d]]) = products::<S, G, 2>(simd, words, thetas, nodes) {
-            let [a, b, c, d] = simd.reduce_sum_of_four([a, b, c, d]);
-            (*of_first, *of_second) = ([a, b], [c, d]);
+    };
+    let mut rows = [&[[0.0; LANES]; G]; W];
+    for (row, word) in rows.iter_mut().zip(words) {
+        if let Some(x) = vectors.get(*word as usize) {
+            *row = x;
         }
     }
-    one_word(simd, first, thetas, last, first_last);
-    one_word(simd, second, thetas, last, second_last);
+    if const { S::REGISTERS < 4 } {
+        return narrow_block(simd, rows, (thetas, nodes), scores, squares);
+    }
+    let mut xs = [[simd.splat(0.0); G]; W];
+    let mut sums = [simd.splat(0.0); 4];
+    for ((x, row), sum) in xs.iter_mut().zip(rows).zip(&mut sums) {
+        *x = loaded(simd, row);
+        for x in x {
+            *sum = simd.mul_add(*x, *x, *sum);
+        }
+    }
+    let sums = simd.reduce_sum_of_four(sums);
+    squares
+        .iter_mut()
+        .zip(&sums)
+        .for_each(|(out, sum)| *out = *sum);
+
+    let (tiles, last) = nodes.as_chunks::<K>();
+    let (scores, last_scores) = scores.as_chunks_mut::<4>();
+    for (nodes, out) in tiles.iter().zip(scores) {
+        *out = tile(simd, &xs, thetas, nodes);
+    }
+    for (node, out) in last
+        .as_chunks::<1>()
+        .0
+        .iter()
+        .zip(last_scores.chunks_mut(W))
+    {
+        let sums = tile(simd, &xs, thetas, node);
+        out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = *sum);
+    }
 }
 
-/// The lanes of the products of two words with some nodes, for each word.
+/// Up to four scores: those of some nodes, for all words of a block.
 #[inline(always)]
-fn products<S: Simd, const G: usize, const N: usize>(
+fn tile<S: Simd, const G: usize, const W: usize, const K: usize>(
     simd: S,
-    [first, second]: [&Row<G>; 2],
+    xs: &[[S::V; G]; W],
     thetas: &[Row<G>],
-    nodes: &[u32; N],
-) -> Option<[[S::V; N]; 2]> {
-    let mut rows = [first; N];
-    for (row, node) in rows.iter_mut().zip(nodes) {
-        *row = thetas.get(*node as usize)?;
-    }
-    let mut sums = [[simd.splat(0.0); N]; 2];
-    for (g, (first, second)) in first.iter().zip(second).enumerate() {
-        let (first, second) = (simd.load(first), simd.load(second));
-        let [of_first, of_second] = &mut sums;
-        for ((row, a), b) in rows.iter().zip(of_first).zip(of_second) {
-            if let Some(theta) = row.get(g) {
+    nodes: &[u32; K],
+) -> [f32; 4] {
+    let mut sums = [simd.splat(0.0); 4];
+    for (sums, node) in sums.as_chunks_mut::<W>().0.iter_mut().zip(nodes) {
+        if let Some(theta) = thetas.get(*node as usize) {
+            for (g, theta) in theta.iter().enumerate() {
                 let theta = simd.load(theta);
-                *a = simd.mul_add(theta, first, *a);
-                *b = simd.mul_add(theta, second, *b);
+                for (sum, x) in sums.iter_mut().zip(xs) {
+                    *sum = simd.mul_add(theta, x[g], *sum);
+                }
             }
         }
     }
-    Some(sums)
+    simd.reduce_sum_of_four(sums)
 }
 
+/// [`block`] where registers do not hold the sums.
 #[inline(always)]
-fn chunk<const N: usize>(list: &[u32], at: usize) -> Option<&[u32; N]> {
-    list.get(at..)?.first_chunk()
-}
-
-#[inline(always)]
-fn chunk_mut<const N: usize>(list: &mut [f32], at: usize) -> Option<&mut [f32; N]> {
-    list.get_mut(at..)?.first_chunk_mut()
-}
-
-/// Scores of a word.
-#[inline(always)]
-fn one_word<S: Simd, const G: usize>(
+fn narrow_block<S: Simd, const G: usize, const W: usize>(
     simd: S,
-    x: &Row<G>,
-    thetas: &[Row<G>],
-    nodes: &[u32],
+    xs: [&Row<G>; W],
+    (thetas, nodes): (&[Row<G>], &[u32]),
     scores: &mut [f32],
+    squares: &mut [f32],
 ) {
-    if const { S::REGISTERS < 4 } {
-        return narrow_scores(simd, x, thetas, nodes, scores);
+    for (x, square) in xs.iter().zip(squares) {
+        *square = narrow_dot(simd, x, x);
     }
-    let x = loaded(simd, x);
-    for (node, score) in nodes.iter().zip(scores) {
+    for (node, scores) in nodes.iter().zip(scores.as_chunks_mut::<W>().0) {
         if let Some(theta) = thetas.get(*node as usize) {
-            *score = dot(simd, theta, &x);
+            for (x, score) in xs.iter().zip(scores) {
+                *score = narrow_dot(simd, theta, x);
+            }
         }
     }
 }

@@ -56,8 +56,13 @@ impl Windows {
             let tree = model.clone();
             let (path, code) = tree.tree().path(*target);
             nodes.extend(path);
-            for _ in 0..if of_pairs { self.context(b).len() } else { 1 } {
-                signs.extend((0..path.len()).map(|i| [-1.0, 1.0][(code >> i & 1) as usize]));
+            let own = (0..path.len()).map(|i| [-1.0, 1.0][(code >> i & 1) as usize]);
+            if of_pairs {
+                for words in blocks(self.context(b).len()) {
+                    signs.extend(own.clone().flat_map(|sign| [sign].repeat(words)));
+                }
+            } else {
+                signs.extend(own);
             }
             node_offsets.push(nodes.len() as u32);
         }
@@ -124,7 +129,6 @@ impl Windows {
                     slice,
                     batch,
                     steps: scores,
-                    gradients: x,
                 }),
                 false => backend.run(Update {
                     slice,
@@ -327,7 +331,6 @@ fn a_row_that_is_drawn_twice_takes_both_steps() {
                 },
                 batch: batch.of_pairs(),
                 steps: &steps,
-                gradients: &mut [0.0; 64],
             });
             for (row, theta) in (0..).zip(thetas.chunks(64)) {
                 let own = nodes.iter().zip(steps).filter(|(node, _)| **node == row);
@@ -336,6 +339,104 @@ fn a_row_that_is_drawn_twice_takes_both_steps() {
             }
         }
     });
+}
+
+/// Scores and steps of skip-gram as [`BatchRef::of_pairs`] says, one pair after the other: contexts of
+/// one to eleven words, some of them twice, nodes that are drawn twice.
+#[test]
+fn pairs_are_those_of_a_loop_over_blocks() {
+    let (rows, width) = (23, 48);
+    let contexts: Vec<u32> = (0..66).map(|i| i * 5 % rows).collect();
+    let nodes: Vec<u32> = (0..66).map(|i| i * i % 7 + i % 11).collect();
+    let offsets: Vec<u32> = (0..=11).map(|n| n * (n + 1) / 2).collect();
+    let fewer: Vec<u32> = offsets.iter().map(|end| 66 - end).rev().collect();
+    let batch = BatchRef::new(&offsets, &contexts, &fewer, &nodes).unwrap();
+    let batch = batch.of_pairs();
+    let steps: Vec<f32> = values(batch.scores_len(), 3)
+        .iter()
+        .map(|v| 0.1 * v)
+        .collect();
+    let len = rows as usize * width;
+    let (vectors, thetas) = (values(len, 1), values(len, 2));
+
+    let (mut scores, mut squares, mut left) = (vec![], vec![], steps.iter());
+    let (mut to_vectors, mut to_thetas) = (exact(&vectors), exact(&thetas));
+    for b in 0..batch.len() {
+        let (mut context, nodes) = batch.window(b);
+        for words in blocks(context.len()) {
+            let (block, rest) = context.split_at(words);
+            context = rest;
+            let xs: Vec<_> = block
+                .iter()
+                .map(|word| row(&to_vectors, *word, width))
+                .collect();
+            for x in block.iter().map(|word| row(&exact(&vectors), *word, width)) {
+                squares.push(x.iter().map(|x| x * x).sum::<f64>());
+            }
+            for (node, i) in pairs(nodes, &(0..words).collect::<Vec<_>>()) {
+                let theta = row(&exact(&thetas), node, width);
+                let x = row(&exact(&vectors), block[i], width);
+                scores.push(theta.iter().zip(x).map(|(a, b)| a * b).sum::<f64>());
+            }
+            for node in nodes {
+                let old = row(&to_thetas, *node, width);
+                for (word, x) in block.iter().zip(&xs) {
+                    let step = f64::from(*left.next().unwrap());
+                    for i in 0..width {
+                        to_vectors[*word as usize * width + i] += step * old[i];
+                        to_thetas[*node as usize * width + i] += step * x[i];
+                    }
+                }
+            }
+        }
+    }
+
+    on_every_backend(|backend| {
+        let (mut vectors, mut thetas) = (vectors.clone(), thetas.clone());
+        let mut partials = vec![f32::NAN; batch.partials_len()];
+        backend.run(PairsForward {
+            slice: Slice {
+                vectors: MatRef::new(&vectors, rows as usize, width).unwrap(),
+                thetas: MatRef::new(&thetas, rows as usize, width).unwrap(),
+            },
+            batch,
+            partials: &mut partials,
+        });
+        backend.run(PairsUpdate {
+            slice: SliceMut {
+                vectors: MatMut::new(&mut vectors, rows as usize, width).unwrap(),
+                thetas: MatMut::new(&mut thetas, rows as usize, width).unwrap(),
+            },
+            batch,
+            steps: &steps,
+        });
+        let got = partials.iter().chain(&vectors).chain(&thetas);
+        let want = scores
+            .iter()
+            .chain(&squares)
+            .chain(&to_vectors)
+            .chain(&to_thetas);
+        let largest = want.clone().fold(0.0, |max: f64, x| max.max(x.abs())) as f32;
+        assert_eq!(got.clone().count(), want.clone().count());
+        for (got, want) in got.zip(want) {
+            assert_close(*got, *want as f32, 1e-5, largest);
+        }
+    });
+}
+
+fn exact(values: &[f32]) -> Vec<f64> {
+    values.iter().copied().map(f64::from).collect()
+}
+
+fn row(table: &[f64], row: u32, width: usize) -> Vec<f64> {
+    table[row as usize * width..][..width].to_vec()
+}
+
+/// Every node with every word of a block.
+fn pairs<'a>(nodes: &'a [u32], words: &'a [usize]) -> impl Iterator<Item = (u32, usize)> + 'a {
+    nodes
+        .iter()
+        .flat_map(|node| words.iter().map(|word| (*node, *word)))
 }
 
 /// In skip-gram the others are the other words, of the same window too.
@@ -351,11 +452,11 @@ fn steps_of_pairs_are_damped_by_the_other_words_that_visit_a_node() {
     damp(&mut steps, batch, &squares, 0.5, &mut workspace).unwrap();
     let window_of = [0, 0, 2, 2, 2];
     let mut steps = steps.iter();
-    for word in 0..5 {
-        for node in paths[window_of[word]] {
-            let visits = |x: &usize| *x != word && paths[window_of[*x]].contains(node);
+    for block in [&[0, 1][..], &[2, 3], &[4]] {
+        for (node, word) in pairs(paths[window_of[block[0]]], block) {
+            let visits = |x: &usize| *x != word && paths[window_of[*x]].contains(&node);
             let sum: f32 = (0..5).filter(visits).map(|x| squares[x]).sum();
-            let hot = if *node < 1024 { 1.0 } else { 0.0 };
+            let hot = if node < 1024 { 1.0 } else { 0.0 };
             let want = 1.0 / (1.0 + 0.125 * sum * hot);
             assert_close(*steps.next().unwrap(), want, 1e-6, 1.0);
         }
