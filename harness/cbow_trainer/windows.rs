@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// time; from 128 on the vectors of the context are so stale that quality falls.
 pub(super) const BATCH: usize = 64;
 
+/// The same for skip-gram, in pairs: some forty windows.
+const PAIRS: usize = 256;
+
 /// How many targets ahead their paths are asked for.
 const AHEAD: usize = 8;
 
@@ -102,12 +105,16 @@ impl<'a> Windows<'a> {
         self.place
     }
 
-    /// Replaces the batch by the next [`BATCH`] windows, or a few more; the last has fewer, then
-    /// there are none.
+    /// Replaces the batch by the next [`BATCH`] windows, or [`PAIRS`] and a few more; the last has
+    /// fewer, then there are none.
     pub(super) fn next_batch(&mut self, batch: &mut Batch) {
         batch.clear();
         let mut rng = Rng::from_state(self.place.rng);
-        while batch.len() < BATCH {
+        let full = match self.architecture {
+            Architecture::Cbow => BATCH,
+            Architecture::SkipGram => PAIRS,
+        };
+        while batch.len() < full {
             if self.place.target == self.place.sentence.len() && !self.next_sentence(&mut rng) {
                 break;
             }

@@ -25,16 +25,13 @@ impl BatchLoop for Forward<'_> {
         let (mut scores, squares) = self.partials.split_at_mut(scores_len);
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
         let outputs = x_rows.iter_mut().zip(squares);
-        let mut later = self.batch.windows().skip(AHEAD);
+        let mut later = self.batch.windows();
+        for window in later.by_ref().take(AHEAD) {
+            prefetch::<S, G>(simd, (vectors, thetas), window);
+        }
         for ((context, nodes), (x_row, square)) in self.batch.windows().zip(outputs) {
-            let (next_context, next_nodes) = later.next().unwrap_or_default();
-            // The other words of a window are in those before it, as a rule.
-            prefetch::<S, G>(
-                simd,
-                vectors,
-                next_context.last_chunk::<1>().map_or(&[], |last| last),
-            );
-            prefetch::<S, G>(simd, thetas, next_nodes);
+            let next = later.next().unwrap_or_default();
+            prefetch::<S, G>(simd, (vectors, thetas), next);
             let (own, rest) = scores.split_at_mut_checked(nodes.len()).unwrap_or_default();
             scores = rest;
             let (of_sum, _) = self.projection.factors(context.len());

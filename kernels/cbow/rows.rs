@@ -109,10 +109,23 @@ pub(super) fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G
     groups
 }
 
+/// Asks for the rows of a window: of its context only the last, for the other words are in windows
+/// before it, as a rule.
+#[inline(always)]
+pub(super) fn prefetch<S: Simd, const G: usize>(
+    simd: S,
+    (vectors, thetas): (&[Row<G>], &[Row<G>]),
+    (context, nodes): (&[u32], &[u32]),
+) {
+    let last = context.last_chunk::<1>().map_or(&[][..], |last| last);
+    prefetch_rows(simd, vectors, last);
+    prefetch_rows(simd, thetas, nodes);
+}
+
 /// Asks for rows, while those of the windows before are worked on; from the last one back to one
 /// that is so frequent that it is in a cache, for the rows of a path are ever rarer.
 #[inline(always)]
-pub(super) fn prefetch<S: Simd, const G: usize>(simd: S, rows: &[Row<G>], list: &[u32]) {
+fn prefetch_rows<S: Simd, const G: usize>(simd: S, rows: &[Row<G>], list: &[u32]) {
     for i in list.iter().rev() {
         let i = *i as usize;
         if i < FREQUENT {

@@ -23,12 +23,13 @@ impl BatchLoop for PairsForward<'_> {
         let scores_len = self.batch.scores_len().min(self.partials.len());
         let (scores, squares) = self.partials.split_at_mut(scores_len);
         let mut out = Out { scores, squares };
-        let mut later = self.batch.windows().skip(AHEAD);
+        let mut later = self.batch.windows();
+        for window in later.by_ref().take(AHEAD) {
+            prefetch(simd, (vectors, thetas), window);
+        }
         for (context, nodes) in self.batch.windows() {
-            let (next_context, next_nodes) = later.next().unwrap_or_default();
-            let next_word = next_context.last_chunk::<1>().map_or(&[][..], |last| last);
-            prefetch(simd, vectors, next_word);
-            prefetch(simd, thetas, next_nodes);
+            let next = later.next().unwrap_or_default();
+            prefetch(simd, (vectors, thetas), next);
             let (fours, rest) = context.as_chunks::<4>();
             for words in fours {
                 block::<S, G, 4, 1>(simd, vectors, words, (thetas, nodes), &mut out);
