@@ -6,8 +6,9 @@ use crate::simd::{Kernel, LANES, Simd};
 /// How many windows ahead rows are asked for.
 pub(super) const AHEAD: usize = 4;
 
-/// Rows before this one are frequent: nodes and tokens are numbered by falling count.
-const FREQUENT: usize = 256;
+/// How many rows are asked for: those of a path are ever rarer, so the last ones. (To stop at one that
+/// must be in a cache would be a branch that is hard to foresee, and cost more than some hints.)
+const RAREST: usize = 6;
 
 /// Most groups of sixteen dimensions in a slice: a slice of `x` and of `e` stay in registers.
 pub(super) const MAX_GROUPS: usize = 4;
@@ -109,7 +110,7 @@ pub(super) fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G
     groups
 }
 
-/// Asks for the rows of a window: of its context only the last, for the other words are in windows
+/// Asks for the rows of a window, while those before it are worked on: of its context only the last, for the other words are in windows
 /// before it, as a rule.
 #[inline(always)]
 pub(super) fn prefetch<S: Simd, const G: usize>(
@@ -122,16 +123,11 @@ pub(super) fn prefetch<S: Simd, const G: usize>(
     prefetch_rows(simd, thetas, nodes);
 }
 
-/// Asks for rows, while those of the windows before are worked on; from the last one back to one
-/// that is so frequent that it is in a cache, for the rows of a path are ever rarer.
+/// Asks for the last rows of a list.
 #[inline(always)]
 fn prefetch_rows<S: Simd, const G: usize>(simd: S, rows: &[Row<G>], list: &[u32]) {
-    for i in list.iter().rev() {
-        let i = *i as usize;
-        if i < FREQUENT {
-            break;
-        }
-        if let Some(row) = rows.get(i) {
+    for i in list.iter().rev().take(RAREST) {
+        if let Some(row) = rows.get(*i as usize) {
             for line in row {
                 simd.prefetch(line);
             }
