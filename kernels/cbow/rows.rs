@@ -6,9 +6,12 @@ use crate::simd::{Kernel, LANES, Simd};
 /// How many windows ahead rows are asked for.
 pub(super) const AHEAD: usize = 4;
 
-/// How many rows are asked for: those of a path are ever rarer, so the last ones. (To stop at one that
-/// must be in a cache would be a branch that is hard to foresee, and cost more than some hints.)
+/// How many nodes of a window are asked for: those of a path are ever rarer, so the last ones. (To stop
+/// at one that must be in a cache would be a branch that is hard to foresee, and cost more than hints.)
 const RAREST: usize = 6;
+
+/// How many words: the last ones, for the others are in windows before, as a rule.
+const NEWEST: usize = 2;
 
 /// Most groups of sixteen dimensions in a slice: a slice of `x` and of `e` stay in registers.
 pub(super) const MAX_GROUPS: usize = 4;
@@ -110,23 +113,21 @@ pub(super) fn loaded<S: Simd, const G: usize>(simd: S, row: &Row<G>) -> [S::V; G
     groups
 }
 
-/// Asks for the rows of a window, while those before it are worked on: of its context only the last, for the other words are in windows
-/// before it, as a rule.
+/// Asks for rows of a window, while those before it are worked on.
 #[inline(always)]
 pub(super) fn prefetch<S: Simd, const G: usize>(
     simd: S,
     (vectors, thetas): (&[Row<G>], &[Row<G>]),
     (context, nodes): (&[u32], &[u32]),
 ) {
-    let last = context.last_chunk::<1>().map_or(&[][..], |last| last);
-    prefetch_rows(simd, vectors, last);
-    prefetch_rows(simd, thetas, nodes);
+    prefetch_last::<S, G, NEWEST>(simd, vectors, context);
+    prefetch_last::<S, G, RAREST>(simd, thetas, nodes);
 }
 
-/// Asks for the last rows of a list.
+/// Asks for the last `N` rows of a list.
 #[inline(always)]
-fn prefetch_rows<S: Simd, const G: usize>(simd: S, rows: &[Row<G>], list: &[u32]) {
-    for i in list.iter().rev().take(RAREST) {
+fn prefetch_last<S: Simd, const G: usize, const N: usize>(simd: S, rows: &[Row<G>], list: &[u32]) {
+    for i in list.iter().rev().take(N) {
         if let Some(row) = rows.get(*i as usize) {
             for line in row {
                 simd.prefetch(line);
