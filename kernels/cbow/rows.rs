@@ -57,12 +57,21 @@ pub(super) fn rows_mut<const G: usize>(elements: &mut [f32]) -> &mut [Row<G>] {
 /// The `at`th `T` groups of a row.
 #[inline(always)]
 pub(super) fn part_of<const G: usize, const T: usize>(
+    rows: &[Row<G>],
+    row: u32,
+    at: usize,
+) -> Option<&Row<T>> {
+    rows.get(row as usize)?.as_chunks().0.get(at)
+}
+
+/// The same, to be changed.
+#[inline(always)]
+pub(super) fn part_of_mut<const G: usize, const T: usize>(
     rows: &mut [Row<G>],
     row: u32,
     at: usize,
-) -> Option<&mut [[f32; LANES]; T]> {
-    let row = rows.get_mut(row as usize)?;
-    row.as_chunks_mut::<T>().0.get_mut(at)
+) -> Option<&mut Row<T>> {
+    rows.get_mut(row as usize)?.as_chunks_mut().0.get_mut(at)
 }
 
 /// The dot product: one sum of sixteen lanes over the groups, then over the lanes.

@@ -1,6 +1,6 @@
 //! The steps of a batch, on one slice.
 
-use super::rows::{BatchLoop, Row, part_of, rows_mut};
+use super::rows::{BatchLoop, Row, part_of_mut, rows_mut};
 use super::{BatchRef, Projection, SliceMut};
 use crate::simd::{LANES, Simd};
 
@@ -80,7 +80,7 @@ impl<const G: usize> Window<'_, G> {
         }
         for (node, step) in self.nodes.iter().zip(self.steps) {
             let step = simd.splat(*step);
-            if let Some(theta) = part_of::<G, T>(thetas, *node, at) {
+            if let Some(theta) = part_of_mut::<G, T>(thetas, *node, at) {
                 for ((theta, x), e) in theta.iter_mut().zip(&x).zip(&mut e) {
                     let old = simd.load(theta);
                     *e = simd.mul_add(step, old, *e);
@@ -92,7 +92,7 @@ impl<const G: usize> Window<'_, G> {
             *e = simd.mul(*e, simd.splat(self.share));
         }
         for token in self.context {
-            if let Some(row) = part_of::<G, T>(vectors, *token, at) {
+            if let Some(row) = part_of_mut::<G, T>(vectors, *token, at) {
                 for (row, e) in row.iter_mut().zip(&e) {
                     simd.store(simd.add(simd.load(row), *e), row);
                 }

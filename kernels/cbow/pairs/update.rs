@@ -1,8 +1,8 @@
 //! The steps of all pairs.
 
-use super::super::rows::{BatchLoop, Row, loaded, part_of, rows_mut};
+use super::super::rows::{BatchLoop, Row, loaded, part_of, part_of_mut, rows_mut};
 use super::super::{BatchRef, SliceMut};
-use crate::simd::Simd;
+use crate::simd::{LANES, Simd};
 
 /// The steps of all pairs on one slice, block after block.
 pub(in crate::cbow) struct PairsUpdate<'a> {
@@ -55,10 +55,13 @@ fn block<S: Simd, const G: usize, const W: usize>(
         return;
     };
     let visits = (nodes, own.as_chunks::<W>().0);
-    let fit = const { S::REGISTERS.saturating_sub(2 + W) / (2 * W) };
-    if fit >= G {
+    if const { S::REGISTERS < 4 } {
+        for at in 0..G {
+            narrow_part::<G, W>(at, vectors, words, thetas, visits);
+        }
+    } else if const { groups_that_fit::<S, W>() >= G } {
         part::<S, G, G, W>(simd, 0, vectors, words, thetas, visits);
-    } else if fit >= 2 && G == 4 {
+    } else if const { groups_that_fit::<S, W>() >= 2 && G == 4 } {
         part::<S, G, 2, W>(simd, 0, vectors, words, thetas, visits);
         part::<S, G, 2, W>(simd, 1, vectors, words, thetas, visits);
     } else {
@@ -68,10 +71,14 @@ fn block<S: Simd, const G: usize, const W: usize>(
     }
 }
 
+/// Of how many groups registers hold `x` and `e` of a block, a theta before and after, and steps.
+const fn groups_that_fit<S: Simd, const W: usize>() -> usize {
+    S::REGISTERS.saturating_sub(2 + W) / (2 * W)
+}
+
 /// The `at`th `T` groups of all rows. A theta gives `e` what it was, and takes its steps, while it is
 /// in registers.
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+#[inline(always)]
 fn part<S: Simd, const G: usize, const T: usize, const W: usize>(
     simd: S,
     at: usize,
@@ -87,7 +94,7 @@ fn part<S: Simd, const G: usize, const T: usize, const W: usize>(
         }
     }
     for (node, steps) in nodes.iter().zip(steps) {
-        if let Some(theta) = part_of::<G, T>(thetas, *node, at) {
+        if let Some(theta) = part_of_mut::<G, T>(thetas, *node, at) {
             for (t, theta) in theta.iter_mut().enumerate() {
                 let old = simd.load(theta);
                 let mut new = old;
@@ -102,10 +109,41 @@ fn part<S: Simd, const G: usize, const T: usize, const W: usize>(
     }
     // A word may stand twice in a block: its row is read again.
     for (e, word) in es.iter().zip(words) {
-        if let Some(row) = part_of::<G, T>(vectors, *word, at) {
+        if let Some(row) = part_of_mut::<G, T>(vectors, *word, at) {
             for (row, e) in row.iter_mut().zip(e) {
                 simd.store(simd.add(simd.load(row), *e), row);
             }
+        }
+    }
+}
+
+/// [`part`] for machines whose registers do not hold a group, with little on the stack.
+#[inline(never)]
+fn narrow_part<const G: usize, const W: usize>(
+    at: usize,
+    vectors: &mut [Row<G>],
+    words: &[u32; W],
+    thetas: &mut [Row<G>],
+    (nodes, steps): (&[u32], &[[f32; W]]),
+) {
+    let mut es = [[0.0; LANES]; W];
+    for (node, steps) in nodes.iter().zip(steps) {
+        let Some([theta]) = part_of_mut::<G, 1>(thetas, *node, at) else {
+            continue;
+        };
+        let old = *theta;
+        for ((word, e), step) in words.iter().zip(&mut es).zip(steps) {
+            if let Some([x]) = part_of::<G, 1>(vectors, *word, at) {
+                for (((theta, old), x), e) in theta.iter_mut().zip(&old).zip(x).zip(e) {
+                    *e += step * old;
+                    *theta += step * x;
+                }
+            }
+        }
+    }
+    for (e, word) in es.iter().zip(words) {
+        if let Some([row]) = part_of_mut::<G, 1>(vectors, *word, at) {
+            row.iter_mut().zip(e).for_each(|(row, e)| *row += e);
         }
     }
 }
