@@ -9,12 +9,9 @@ use crate::kernels::rng::Rng;
 use crate::token_stream::Ids;
 use serde::{Deserialize, Serialize};
 
-/// Windows whose scores are computed together. Threads meet once a batch, so short batches cost
-/// time; from 128 on the vectors of the context are so stale that quality falls.
+/// Windows, or pairs of skip-gram, whose scores are computed together. Threads meet once a batch, so short
+/// batches cost time; from 128 on vectors are so stale that the loss rises.
 pub(super) const BATCH: usize = 64;
-
-/// The same for skip-gram, in pairs: some forty windows.
-const PAIRS: usize = 256;
 
 /// How many targets ahead their paths are asked for.
 const AHEAD: usize = 8;
@@ -105,16 +102,12 @@ impl<'a> Windows<'a> {
         self.place
     }
 
-    /// Replaces the batch by the next [`BATCH`] windows, or [`PAIRS`] and a few more; the last has
-    /// fewer, then there are none.
+    /// Replaces the batch by the next [`BATCH`] windows or pairs, or a few more; the last has fewer, then
+    /// there are none.
     pub(super) fn next_batch(&mut self, batch: &mut Batch) {
         batch.clear();
         let mut rng = Rng::from_state(self.place.rng);
-        let full = match self.architecture {
-            Architecture::Cbow => BATCH,
-            Architecture::SkipGram => PAIRS,
-        };
-        while batch.len() < full {
+        while batch.len() < BATCH {
             if self.place.target == self.place.sentence.len() && !self.next_sentence(&mut rng) {
                 break;
             }
