@@ -1,6 +1,7 @@
-//! The step against the definition in `f64` and finite differences; the [batch] against the step.
+//! The step against the definition in `f64` and finite differences; the [batch] and [pairs] against the step.
 
 mod batch;
+mod pairs;
 
 use super::step::Step;
 use super::*;

@@ -74,33 +74,29 @@ fn block<S: Simd, const G: usize, const W: usize, const K: usize>(
     if const { S::REGISTERS < 4 } {
         return narrow_block(simd, rows, (thetas, nodes), scores, squares);
     }
-    let mut xs = [[simd.splat(0.0); G]; W];
-    let mut sums = [simd.splat(0.0); 4];
+    let (mut xs, mut sums) = ([[simd.splat(0.0); G]; W], [simd.splat(0.0); 4]);
     for ((x, row), sum) in xs.iter_mut().zip(rows).zip(&mut sums) {
         *x = loaded(simd, row);
         for x in x {
             *sum = simd.mul_add(*x, *x, *sum);
         }
     }
-    let sums = simd.reduce_sum_of_four(sums);
-    squares
-        .iter_mut()
-        .zip(&sums)
-        .for_each(|(out, sum)| *out = *sum);
-
+    write_first::<W>(simd.reduce_sum_of_four(sums), squares);
     let (tiles, last) = nodes.as_chunks::<K>();
     let (scores, last_scores) = scores.as_chunks_mut::<4>();
     for (nodes, out) in tiles.iter().zip(scores) {
         *out = tile(simd, &xs, thetas, nodes);
     }
-    for (node, out) in last
-        .as_chunks::<1>()
-        .0
-        .iter()
-        .zip(last_scores.chunks_mut(W))
-    {
-        let sums = tile(simd, &xs, thetas, node);
-        out.iter_mut().zip(&sums).for_each(|(out, sum)| *out = *sum);
+    let last = last.as_chunks::<1>().0.iter();
+    for (node, out) in last.zip(last_scores.chunks_mut(W)) {
+        write_first::<W>(tile(simd, &xs, thetas, node), out);
+    }
+}
+
+#[inline(always)]
+fn write_first<const W: usize>(four: [f32; 4], out: &mut [f32]) {
+    if let (Some(first), Some(out)) = (four.first_chunk::<W>(), out.first_chunk_mut()) {
+        *out = *first;
     }
 }
 
