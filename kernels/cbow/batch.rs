@@ -191,3 +191,11 @@ pub fn blocks(words: usize) -> impl Iterator<Item = usize> {
     let twos_and_ones = [2, 1].into_iter().filter(move |len| words & len != 0);
     core::iter::repeat_n(4, words / 4).chain(twos_and_ones)
 }
+
+/// A list with an element for each word of a context, cut into its [`blocks`].
+#[inline(always)]
+pub(super) fn in_blocks<T>(of_words: &[T]) -> (&[[T; 4]], &[[T; 2]], &[[T; 1]]) {
+    let (fours, rest) = of_words.as_chunks();
+    let (twos, ones) = rest.as_chunks();
+    (fours, twos, ones.as_chunks().0)
+}

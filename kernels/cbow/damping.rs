@@ -16,6 +16,7 @@
 //! batches learn as well as single windows, at higher learning rates better.
 
 use super::BatchRef;
+use super::batch::in_blocks;
 use crate::error::{KernelError, ShapeError, take};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 
@@ -182,15 +183,14 @@ fn others_of_pairs(
     forget_spare(sums);
     for (context, nodes) in batch.windows() {
         let own = squares.split_off(..context.len()).unwrap_or_default();
-        let (fours, rest) = own.as_chunks::<4>();
-        let (twos, ones) = rest.as_chunks::<2>();
+        let (fours, twos, ones) = in_blocks(own);
         for block in fours {
             others_of_block(nodes, block, sums, &mut others);
         }
         for block in twos {
             others_of_block(nodes, block, sums, &mut others);
         }
-        for block in ones.as_chunks::<1>().0 {
+        for block in ones {
             others_of_block(nodes, block, sums, &mut others);
         }
     }

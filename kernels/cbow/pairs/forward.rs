@@ -1,5 +1,6 @@
 //! The scores of all pairs.
 
+use super::super::batch::in_blocks;
 use super::super::rows::{AHEAD, BatchLoop, Row, loaded, narrow_dot, prefetch, rows};
 use super::super::{BatchRef, Slice};
 use crate::simd::{LANES, Simd};
@@ -30,15 +31,14 @@ impl BatchLoop for PairsForward<'_> {
         for (context, nodes) in self.batch.windows() {
             let next = later.next().unwrap_or_default();
             prefetch(simd, (vectors, thetas), next);
-            let (fours, rest) = context.as_chunks::<4>();
+            let (fours, twos, ones) = in_blocks(context);
             for words in fours {
                 block::<S, G, 4, 1>(simd, vectors, words, (thetas, nodes), &mut out);
             }
-            let (twos, ones) = rest.as_chunks::<2>();
             for words in twos {
                 block::<S, G, 2, 2>(simd, vectors, words, (thetas, nodes), &mut out);
             }
-            for words in ones.as_chunks::<1>().0 {
+            for words in ones {
                 block::<S, G, 1, 4>(simd, vectors, words, (thetas, nodes), &mut out);
             }
         }

@@ -1,5 +1,6 @@
 //! The steps of all pairs.
 
+use super::super::batch::in_blocks;
 use super::super::rows::{BatchLoop, Row, loaded, part_of, part_of_mut, rows_mut};
 use super::super::{BatchRef, SliceMut};
 use crate::simd::{LANES, Simd};
@@ -27,15 +28,14 @@ impl BatchLoop for PairsUpdate<'_> {
         let thetas = rows_mut::<G>(thetas.data_mut());
         let mut steps = self.steps;
         for (context, nodes) in self.batch.windows() {
-            let (fours, rest) = context.as_chunks::<4>();
+            let (fours, twos, ones) = in_blocks(context);
             for words in fours {
                 block::<S, G, 4>(simd, vectors, words, (thetas, nodes), &mut steps);
             }
-            let (twos, ones) = rest.as_chunks::<2>();
             for words in twos {
                 block::<S, G, 2>(simd, vectors, words, (thetas, nodes), &mut steps);
             }
-            for words in ones.as_chunks::<1>().0 {
+            for words in ones {
                 block::<S, G, 1>(simd, vectors, words, (thetas, nodes), &mut steps);
             }
         }
