@@ -192,9 +192,12 @@ pub fn blocks(words: usize) -> impl Iterator<Item = usize> {
     core::iter::repeat_n(4, words / 4).chain(twos_and_ones)
 }
 
+/// The blocks of four, of two and of one.
+type Blocks<'a, T> = (&'a [[T; 4]], &'a [[T; 2]], &'a [[T; 1]]);
+
 /// A list with an element for each word of a context, cut into its [`blocks`].
 #[inline(always)]
-pub(super) fn in_blocks<T>(of_words: &[T]) -> (&[[T; 4]], &[[T; 2]], &[[T; 1]]) {
+pub(super) fn in_blocks<T>(of_words: &[T]) -> Blocks<'_, T> {
     let (fours, rest) = of_words.as_chunks();
     let (twos, ones) = rest.as_chunks();
     (fours, twos, ones.as_chunks().0)
