@@ -69,6 +69,7 @@ pub mod sample;
 pub mod sigmoid;
 pub mod simd;
 pub mod softmax;
+mod square;
 pub mod swiglu;
 #[cfg(test)]
 pub(crate) mod testing;

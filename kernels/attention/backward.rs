@@ -140,7 +140,7 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if const { S::REGISTERS >= 32 } {
-            backward_with::<S, 8, 2, { GROUP / LANES / 2 }>(simd, self);
+            backward_with::<S, 6, 4, 1>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
             backward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
         } else if const { S::REGISTERS >= 4 } {
@@ -246,7 +246,7 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
     /// `dQ^T += K^T (scale dS^T)`.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-    fn add_to_queries<const R: usize>(&mut self, simd: S, keys: Keys, dscores: &[Stored<V>]) {
+    fn add_to_queries<const R: usize>(&mut self, simd: S, keys: Keys<V>, dscores: &[Stored<V>]) {
         let inputs = self.queries.inputs;
         simd.call(AddColumnsTimes::<R, V> {
             a: inputs.k.rows_from(keys.start, keys.count),
@@ -254,6 +254,7 @@ impl<'a, S: Simd, const V: usize> Block<'a, S, V> {
             out: self.dq,
             decay: [[1.0; LANES]; V],
             clear: keys.clear,
+            seen: keys.seen,
             key: keys.start,
             query: inputs.mask.offset().saturating_add(self.queries.first),
         });
@@ -356,6 +357,7 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
                 a: v.rows_from(keys.start, keys.count),
                 b: block.dout,
                 out: self.dscores,
+                seen: keys.seen,
             });
             let scale = row::splat(simd, scale);
             let rows = self.scores.iter().zip(self.dscores.iter_mut());
@@ -376,8 +378,10 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
                 if j >= keys.clear {
                     // 0 even where the key or its value holds NaN.
                     let limit = block.queries.diagonal.limit(simd, keys.start + j);
-                    let zero = row::splat(simd, 0.0);
-                    ds = block.queries.diagonal.select(simd, limit, ds, zero);
+                    let zero = simd.splat(0.0);
+                    for (v, ds) in ds.iter_mut().enumerate() {
+                        *ds = block.queries.diagonal.select(simd, v, limit, *ds, zero);
+                    }
                 }
                 let scaled = row::mul(simd, ds, scale);
                 row::store(simd, p, weight);
@@ -411,12 +415,9 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
             (&*self.all_dscores, &*self.q_panels, &mut gradients.dk),
         ];
         for (factors, panels, out) in operands {
-            let factors = factors.as_flattened().as_flattened().as_flattened();
-            let Ok(a) = MatRef::with_stride(factors, keys, self.count, Self::ALL) else {
-                return;
-            };
+            let a = factors.get(..keys).unwrap_or(&[]);
             for (p, panel) in panels.chunks(Self::ALL).enumerate() {
-                simd.call(AddRowsTimes::<R, V> {
+                simd.call(AddRowsTimes::<R, V, G> {
                     a,
                     b: panel.get(..self.count).unwrap_or(&[]),
                     out: out.reborrow(),

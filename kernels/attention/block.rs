@@ -11,7 +11,7 @@ use core::f32::consts::LOG2_E;
 pub(super) const KEYS: usize = 64;
 
 /// Lanes of the widest block of queries.
-pub(super) const MAX_WIDTH: usize = 3 * LANES;
+pub(super) const MAX_WIDTH: usize = 4 * LANES;
 
 /// Lanes of a group of blocks of queries, which meet a block of keys while it is in the caches.
 pub(super) const GROUP: usize = 64;
@@ -22,12 +22,14 @@ pub(super) const fn group_queries_len(d: usize) -> usize {
     d.saturating_mul(GROUP).saturating_add(strips)
 }
 
-/// Keys `start .. start + count`, of which every query of the block sees the first `clear`.
+/// Keys `start .. start + count`, of which every query of the block sees the first `clear`, and
+/// those of vector `v` no more than the first `seen[v]`.
 #[derive(Clone, Copy)]
-pub(super) struct Keys {
+pub(super) struct Keys<const V: usize> {
     pub(super) start: usize,
     pub(super) count: usize,
     pub(super) clear: usize,
+    pub(super) seen: [usize; V],
 }
 
 /// Up to `16 V` queries, transposed and scaled so that powers of two take the place of those of e.
@@ -85,46 +87,59 @@ impl<'a, S: Simd, const V: usize> Queries<'a, S, V> {
 
     /// What the queries see of the block of keys from `start` on.
     #[inline(always)]
-    pub(super) fn keys_from(&self, start: usize) -> Keys {
+    pub(super) fn keys_from(&self, start: usize) -> Keys<V> {
         let count = match self.count {
             0 => 0,
             _ => self.seen().saturating_sub(start).min(KEYS),
         };
         let seen_by_all = self.seen_by(self.first).saturating_sub(start);
         let clear = seen_by_all.min(count);
+        let mut seen = [0; V];
+        for (v, seen) in seen.iter_mut().enumerate() {
+            let last = self.first + v * LANES + LANES - 1;
+            *seen = self.seen_by(last).saturating_sub(start).min(count);
+        }
         Keys {
             start,
             count,
             clear,
+            seen,
         }
     }
 
     /// `scores = log2(e) (scale K Q^T + bias)`, `-inf` where masked, by tiles of `R` keys.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-    pub(super) fn score<const R: usize>(&mut self, simd: S, keys: Keys, scores: &mut [Stored<V>]) {
+    pub(super) fn score<const R: usize>(
+        &mut self,
+        simd: S,
+        keys: Keys<V>,
+        scores: &mut [Stored<V>],
+    ) {
         simd.call(RowsTimes::<R, V> {
             a: self.inputs.k.rows_from(keys.start, keys.count),
             b: self.packed,
             out: scores,
+            seen: keys.seen,
         });
         if let Some(bias) = self.inputs.bias {
             self.add_bias(simd, keys, bias, scores);
         }
-        let hidden = row::splat(simd, f32::NEG_INFINITY);
+        let hidden = simd.splat(f32::NEG_INFINITY);
         let scores = scores.iter_mut().enumerate();
         for (j, stored) in scores.take(keys.count).skip(keys.clear) {
-            let seen = row::load(simd, stored);
             let limit = self.diagonal.limit(simd, keys.start + j);
-            let seen = self.diagonal.select(simd, limit, seen, hidden);
-            row::store(simd, seen, stored);
+            for (v, stored) in stored.iter_mut().enumerate() {
+                let score = simd.load(stored);
+                simd.store(self.diagonal.select(simd, v, limit, score, hidden), stored);
+            }
         }
     }
 
     /// Adds biases by way of a strip of them by distance: those of key `j` of the block begin at
     /// `KEYS - 1 - j`, and each next lane is a query one further on.
     #[inline(always)]
-    fn add_bias(&mut self, simd: S, keys: Keys, bias: &[f32], scores: &mut [Stored<V>]) {
+    fn add_bias(&mut self, simd: S, keys: Keys<V>, bias: &[f32], scores: &mut [Stored<V>]) {
         let position = self.inputs.mask.offset().saturating_add(self.first);
         let last = keys.start + KEYS - 1;
         for (t, x) in self.strip.iter_mut().enumerate() {

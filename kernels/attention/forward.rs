@@ -21,13 +21,14 @@
 //! the same on every backend, for they fix the order of rounding; blocks of queries are not, for
 //! lanes do not touch each other.
 
+use super::AttentionInputs;
 use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
-use super::pack::{TransposeFrom, carve};
+use super::pack::{TransposeFrom, carve, prefetch_rows};
 use super::row::{self, Row, Stored};
 use super::tile::AddColumnsTimes;
-use super::{AttentionInputs, Mask};
 use crate::aligned::{ALIGN_SLACK, align};
 use crate::error::{KernelError, ShapeError, take};
+use crate::exp::exp2_with;
 use crate::mat::MatMut;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::f32::consts::LN_2;
@@ -104,11 +105,8 @@ impl Kernel for Forward<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if const { S::REGISTERS >= 32 } && self.inputs.mask == Mask::Full {
-            // Wider tiles read keys and values less often; at the diagonal they would compute more in vain.
-            forward_with::<S, 8, 3, 1>(simd, self);
-        } else if const { S::REGISTERS >= 32 } {
-            forward_with::<S, 8, 2, { GROUP / LANES / 2 }>(simd, self);
+        if const { S::REGISTERS >= 32 } {
+            forward_with::<S, 6, 4, 1>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
             forward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
         } else if const { S::REGISTERS >= 4 } {
@@ -143,7 +141,14 @@ fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
             seen = block.queries.seen();
             first += width;
         }
+        first = (g + 1) * G * width;
+        let each = (G * width * KEYS).div_ceil(seen.max(1));
         for start in (0..seen).step_by(KEYS) {
+            // The next queries, and the outputs of these, are on their way meanwhile.
+            let part = start / KEYS * each;
+            prefetch_rows(simd, inputs.q.rows_from(first + part, each));
+            let outputs = (first - G * width + part, each);
+            prefetch_rows(simd, forward.out.as_ref().rows_from(outputs.0, outputs.1));
             for (block, _) in blocks.iter_mut().zip(log_sums.chunks(width)) {
                 block.attend::<R>(simd, start, scores);
             }
@@ -160,41 +165,53 @@ fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
     }
 }
 
-/// The largest of `max` and of every row's numbers, lane by lane; NaN is not looked at.
+/// The largest of `max` and of the numbers in vector `v` of every row, lane by lane; NaN is not
+/// looked at.
 #[inline(always)]
-fn maxima<S: Simd, const V: usize>(simd: S, rows: &[Stored<V>], mut max: Row<S, V>) -> Row<S, V> {
-    if const { S::REGISTERS < 4 } {
-        for stored in rows {
-            max = row::max(simd, row::load(simd, stored), max);
-        }
-        return max;
-    }
+fn maxima<S: Simd, const V: usize>(simd: S, rows: &[Stored<V>], v: usize, max: S::V) -> S::V {
     // Chains that do not wait for each other.
     let mut maxima = [max; 4];
     let (rows_of_four, rest) = rows.as_chunks::<4>();
     for rows in rows_of_four {
-        for (max, stored) in maxima.iter_mut().zip(rows) {
-            *max = row::max(simd, row::load(simd, stored), *max);
+        for i in 0..4 {
+            maxima[i] = simd.max(simd.load(&rows[i][v]), maxima[i]);
         }
     }
-    for (max, stored) in maxima.iter_mut().zip(rest) {
-        *max = row::max(simd, row::load(simd, stored), *max);
+    for (max, row) in maxima.iter_mut().zip(rest) {
+        *max = simd.max(simd.load(&row[v]), *max);
     }
     let [m0, m1, m2, m3] = maxima;
-    row::max(simd, row::max(simd, m0, m1), row::max(simd, m2, m3))
+    simd.max(simd.max(m0, m1), simd.max(m2, m3))
 }
 
-/// `stored = 2^(stored - max)`, and `sum += stored`.
+/// `x = 2^(x - max)` in vector `v` of every row. Returns the sums over every fourth row, added up.
 #[inline(always)]
-fn add_exponential<S: Simd, const V: usize>(
+fn exponentials<S: Simd, const V: usize>(
     simd: S,
-    stored: &mut Stored<V>,
-    max: Row<S, V>,
-    sum: &mut Row<S, V>,
-) {
-    let power = row::exp2_of_difference(simd, row::load(simd, stored), max);
-    *sum = row::add(simd, *sum, power);
-    row::store(simd, power, stored);
+    rows: &mut [Stored<V>],
+    v: usize,
+    max: S::V,
+) -> S::V {
+    let mut sums = [simd.splat(0.0); 4];
+    let (rows_of_four, rest) = rows.as_chunks_mut::<4>();
+    for rows in rows_of_four {
+        for i in 0..4 {
+            sums[i] = add_exponential(simd, &mut rows[i][v], max, sums[i]);
+        }
+    }
+    for (sum, row) in sums.iter_mut().zip(rest) {
+        *sum = add_exponential(simd, &mut row[v], max, *sum);
+    }
+    let [s0, s1, s2, s3] = sums;
+    simd.add(simd.add(s0, s1), simd.add(s2, s3))
+}
+
+/// `x = 2^(x - max)`. Returns `sum + x`.
+#[inline(always)]
+fn add_exponential<S: Simd>(simd: S, x: &mut [f32; LANES], max: S::V, sum: S::V) -> S::V {
+    let power = exp2_with(simd, simd.sub(simd.load(x), max));
+    simd.store(power, x);
+    simd.add(sum, power)
 }
 
 /// A block of queries and what has been summed for each.
@@ -228,8 +245,8 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
             return;
         }
         self.queries.score::<R>(simd, keys, scores);
-        let scores = scores.get_mut(..keys.count).unwrap_or(&mut []);
-        let decay = self.exponentials(simd, scores);
+        let decay = self.exponentials(simd, keys, scores);
+        let scores = scores.get(..keys.count).unwrap_or(&[]);
         self.add_values::<R>(simd, keys, decay, scores);
     }
 
@@ -237,38 +254,30 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
     /// everything summed so far shrinks.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
-    fn exponentials(&mut self, simd: S, scores: &mut [Stored<V>]) -> Row<S, V> {
-        let max = maxima(simd, scores, self.max);
+    fn exponentials(&mut self, simd: S, keys: Keys<V>, scores: &mut [Stored<V>]) -> Row<S, V> {
         if const { S::REGISTERS < 4 } {
-            return self.narrow_exponentials(simd, scores, max);
+            return self.narrow_exponentials(simd, scores.get_mut(..keys.count).unwrap_or(&mut []));
         }
-        let mut sums = [row::splat::<S, V>(simd, 0.0); 4];
-        // Four rows at a time, so that the sums stay in registers.
-        let (rows_of_four, rest) = scores.as_chunks_mut::<4>();
-        for rows in rows_of_four {
-            for (sum, stored) in sums.iter_mut().zip(rows) {
-                add_exponential(simd, stored, max, sum);
-            }
+        let mut decay = self.max;
+        // A vector after the other: what it needs fits the registers.
+        for v in 0..V {
+            let seen = scores.get_mut(..keys.seen[v]).unwrap_or(&mut []);
+            let max = maxima(simd, seen, v, self.max[v]);
+            let sum = exponentials(simd, seen, v, max);
+            decay[v] = exp2_with(simd, simd.sub(self.max[v], max));
+            self.sum[v] = simd.add(simd.mul(self.sum[v], decay[v]), sum);
+            self.max[v] = max;
         }
-        for (sum, stored) in sums.iter_mut().zip(rest) {
-            add_exponential(simd, stored, max, sum);
-        }
-        let decay = row::exp2_of_difference(simd, self.max, max);
-        let [s0, s1, s2, s3] = sums;
-        let sum = row::add(simd, row::add(simd, s0, s1), row::add(simd, s2, s3));
-        self.sum = row::add(simd, row::mul(simd, self.sum, decay), sum);
-        self.max = max;
         decay
     }
 
-    /// [`Block::exponentials`] with the new maximum, where four sums would lie on the stack.
+    /// [`Block::exponentials`] where four sums would lie on the stack.
     #[inline(always)]
-    fn narrow_exponentials(
-        &mut self,
-        simd: S,
-        scores: &mut [Stored<V>],
-        max: Row<S, V>,
-    ) -> Row<S, V> {
+    fn narrow_exponentials(&mut self, simd: S, scores: &mut [Stored<V>]) -> Row<S, V> {
+        let mut max = self.max;
+        for stored in scores.iter() {
+            max = row::max(simd, row::load(simd, stored), max);
+        }
         for stored in scores.iter_mut() {
             let p = row::exp2_of_difference(simd, row::load(simd, stored), max);
             row::store(simd, p, stored);
@@ -286,7 +295,7 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
     fn add_values<const R: usize>(
         &mut self,
         simd: S,
-        keys: Keys,
+        keys: Keys<V>,
         decay: Row<S, V>,
         weights: &[Stored<V>],
     ) {
@@ -299,6 +308,7 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
             out: self.outputs,
             decay: stored,
             clear: keys.clear,
+            seen: keys.seen,
             key: keys.start,
             query: inputs.mask.offset().saturating_add(self.queries.first),
         });

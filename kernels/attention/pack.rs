@@ -3,11 +3,22 @@
 use super::row::Stored;
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd};
+use crate::square::columns_of;
 
 /// Cuts `len` elements off the front of `buffer`; nothing if it holds fewer.
 #[inline(always)]
 pub(super) fn carve<'a>(buffer: &mut &'a mut [f32], len: usize) -> &'a mut [f32] {
     buffer.split_off_mut(..len).unwrap_or(&mut [])
+}
+
+/// Asks for every line of `rows`.
+#[inline(always)]
+pub(super) fn prefetch_rows<S: Simd>(simd: S, rows: MatRef<'_>) {
+    for i in 0..rows.rows() {
+        for line in rows.row(i).chunks(LANES) {
+            simd.prefetch(line);
+        }
+    }
 }
 
 /// `block[c][i] = factor * rows[i][c]`, zeros in lanes without a row.
@@ -25,21 +36,12 @@ impl<const V: usize> Kernel for TransposeInto<'_, V> {
             return self.narrow();
         }
         let factor = simd.splat(self.factor);
-        for (t, block) in self.block.chunks_mut(LANES).enumerate() {
-            for v in 0..V {
-                let mut square = [simd.splat(0.0); LANES];
-                for (i, x) in square.iter_mut().enumerate() {
-                    let row = self.rows.row(v * LANES + i).get(t * LANES..);
-                    let row = row.unwrap_or(&[]);
-                    *x = match row.first_chunk() {
-                        Some(chunk) => simd.load(chunk),
-                        None => simd.load_partial(row),
-                    };
-                    *x = simd.mul(*x, factor);
-                }
-                let square = simd.transpose(square);
-                for (x, stored) in square.into_iter().zip(block.iter_mut()) {
-                    simd.store(x, &mut stored[v]);
+        for v in 0..V {
+            let rows = self.rows.rows_from(v * LANES, LANES);
+            for (t, block) in self.block.chunks_mut(LANES).enumerate() {
+                let columns = t * LANES..t * LANES + block.len();
+                for (x, stored) in columns_of(simd, rows, columns).into_iter().zip(block) {
+                    simd.store(simd.mul(x, factor), &mut stored[v]);
                 }
             }
         }
@@ -74,17 +76,22 @@ impl<const V: usize, const ADD: bool> Kernel for TransposeFrom<'_, V, ADD> {
         if const { S::REGISTERS < 4 } {
             return self.narrow();
         }
-        for (t, block) in self.block.chunks(LANES).enumerate() {
-            for v in 0..V {
+        for v in 0..V {
+            let first = self.first + v * LANES;
+            let count = self.count.saturating_sub(v * LANES).min(LANES);
+            for (t, block) in self.block.chunks(LANES).enumerate() {
                 let mut square = [simd.splat(0.0); LANES];
                 for (x, stored) in square.iter_mut().zip(block) {
                     *x = simd.load(&stored[v]);
                 }
                 let square = simd.transpose(square);
-                let rows = self.count.saturating_sub(v * LANES);
-                for (i, x) in square.into_iter().enumerate().take(rows) {
-                    let row = self.rows.row_mut(self.first + v * LANES + i);
-                    write::<S, ADD>(simd, x, row.get_mut(t * LANES..).unwrap_or(&mut []));
+                if count == LANES && block.len() == LANES {
+                    self.write_whole(simd, square, first, t * LANES);
+                    continue;
+                }
+                for (i, x) in square.into_iter().enumerate().take(count) {
+                    let row = self.rows.row_mut(first + i);
+                    write_part::<S, ADD>(simd, x, row.get_mut(t * LANES..).unwrap_or(&mut []));
                 }
             }
         }
@@ -92,6 +99,24 @@ impl<const V: usize, const ADD: bool> Kernel for TransposeFrom<'_, V, ADD> {
 }
 
 impl<const V: usize, const ADD: bool> TransposeFrom<'_, V, ADD> {
+    /// Whole vectors to sixteen rows: a loop this short is unrolled, and stays in registers.
+    #[inline(always)]
+    fn write_whole<S: Simd>(&mut self, simd: S, square: [S::V; LANES], row: usize, column: usize) {
+        for (i, x) in square.into_iter().enumerate() {
+            let row = self.rows.row_mut(row + i).get_mut(column..);
+            if let Some(whole) = row.unwrap_or(&mut []).first_chunk_mut() {
+                simd.store(
+                    if ADD {
+                        simd.add(simd.load(whole), x)
+                    } else {
+                        x
+                    },
+                    whole,
+                );
+            }
+        }
+    }
+
     /// Number by number, where squares of vectors would lie on the stack.
     #[inline(always)]
     fn narrow(mut self) {
@@ -107,22 +132,13 @@ impl<const V: usize, const ADD: bool> TransposeFrom<'_, V, ADD> {
 
 /// `row = x`, or with `ADD`, `+=`, as far as the row goes.
 #[inline(always)]
-fn write<S: Simd, const ADD: bool>(simd: S, x: S::V, row: &mut [f32]) {
-    if let Some(chunk) = row.first_chunk_mut() {
-        let x = if ADD {
-            simd.add(simd.load(chunk), x)
-        } else {
-            x
-        };
-        simd.store(x, chunk);
+fn write_part<S: Simd, const ADD: bool>(simd: S, x: S::V, row: &mut [f32]) {
+    let x = if ADD {
+        simd.add(simd.load_partial(row), x)
     } else {
-        let x = if ADD {
-            simd.add(simd.load_partial(row), x)
-        } else {
-            x
-        };
-        simd.store_partial(x, row);
-    }
+        x
+    };
+    simd.store_partial(x, row);
 }
 
 /// Copies the columns of `rows` in panels of `V` vectors, `panel_rows` rows each: panel `p` holds

@@ -115,20 +115,6 @@ pub(super) fn max<S: Simd, const V: usize>(simd: S, mut a: Row<S, V>, b: Row<S, 
     a
 }
 
-/// `factor a + sum`.
-#[inline(always)]
-pub(super) fn mul_add<S: Simd, const V: usize>(
-    simd: S,
-    factor: S::V,
-    a: Row<S, V>,
-    mut sum: Row<S, V>,
-) -> Row<S, V> {
-    for v in 0..V {
-        sum[v] = simd.mul_add(factor, a[v], sum[v]);
-    }
-    sum
-}
-
 /// `2^(a - b)` for `a <= b`.
 #[inline(always)]
 pub(super) fn exp2_of_difference<S: Simd, const V: usize>(
@@ -185,18 +171,9 @@ impl<S: Simd, const V: usize> Diagonal<S, V> {
         simd.splat(j.saturating_sub(self.first) as f32 - 0.5)
     }
 
-    /// `seen` in the lanes greater than `limit`, `hidden` in the others.
+    /// `seen` in the lanes of vector `v` greater than `limit`, `hidden` in the others.
     #[inline(always)]
-    pub(super) fn select(
-        &self,
-        simd: S,
-        limit: S::V,
-        mut seen: Row<S, V>,
-        hidden: Row<S, V>,
-    ) -> Row<S, V> {
-        for v in 0..V {
-            seen[v] = simd.select_gt(self.lanes[v], limit, seen[v], hidden[v]);
-        }
-        seen
+    pub(super) fn select(&self, simd: S, v: usize, limit: S::V, seen: S::V, hidden: S::V) -> S::V {
+        simd.select_gt(self.lanes[v], limit, seen, hidden)
     }
 }

@@ -15,29 +15,27 @@ type Tile<S, const R: usize, const V: usize> = [Row<S, V>; R];
 /// `out = a b`: the sums run along the rows of `a`.
 ///
 /// `out` is written in tiles of `R` rows, or fewer at its end; past the rows of `a` it repeats the
-/// last.
+/// last. Vector `v` of the lanes needs only the first `seen[v]` rows, each at least as many as the
+/// one before: of a tile that it does not need nothing is written there.
 pub(super) struct RowsTimes<'a, const R: usize, const V: usize> {
     pub(super) a: MatRef<'a>,
     pub(super) b: &'a [Stored<V>],
     pub(super) out: &'a mut [Stored<V>],
+    pub(super) seen: [usize; V],
 }
 
 impl<const R: usize, const V: usize> Kernel for RowsTimes<'_, R, V> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let (tiles, rest) = self.out.as_chunks_mut::<R>();
+    fn run<S: Simd>(mut self, simd: S) {
+        let (tiles, rest) = core::mem::take(&mut self.out).as_chunks_mut::<R>();
         let whole = tiles.len() * R;
         for (t, out) in tiles.iter_mut().enumerate() {
-            if t * R < self.a.rows() {
-                rows_times(simd, self.a, t * R, self.b, out);
-            }
+            self.tile(simd, t * R, out);
         }
         let (edges, _) = rest.as_chunks_mut::<EDGE>();
         for (t, out) in edges.iter_mut().enumerate() {
-            if whole + t * EDGE < self.a.rows() {
-                rows_times(simd, self.a, whole + t * EDGE, self.b, out);
-            }
+            self.tile(simd, whole + t * EDGE, out);
         }
     }
 }
@@ -45,34 +43,55 @@ impl<const R: usize, const V: usize> Kernel for RowsTimes<'_, R, V> {
 /// Rows of a tile where fewer than `R` are left.
 const EDGE: usize = 4;
 
-/// The rows of `a b` from `first` on.
-#[inline(always)]
-fn rows_times<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    a: MatRef<'_>,
-    first: usize,
-    b: &[Stored<V>],
-    out: &mut [Stored<V>; R],
-) {
-    let zeros = [row::splat(simd, 0.0); R];
-    let tile = add_rows_times::<S, R, V>(simd, zeros, tile_of_rows(a, first), b);
-    store(simd, tile, out);
+impl<const R: usize, const V: usize> RowsTimes<'_, R, V> {
+    /// The rows from `first` on.
+    #[inline(always)]
+    fn tile<S: Simd, const N: usize>(&self, simd: S, first: usize, out: &mut [Stored<V>; N]) {
+        match self.seen.iter().take_while(|seen| **seen <= first).count() {
+            0 => self.tile_from::<S, N, 0>(simd, first, out),
+            1 if const { V > 1 } => self.tile_from::<S, N, 1>(simd, first, out),
+            2 if const { V > 2 } => self.tile_from::<S, N, 2>(simd, first, out),
+            3 if const { V > 3 } => self.tile_from::<S, N, 3>(simd, first, out),
+            _ => {}
+        }
+    }
+
+    /// [`RowsTimes::tile`] of the vectors from `FROM` on.
+    #[inline(always)]
+    fn tile_from<S: Simd, const N: usize, const FROM: usize>(
+        &self,
+        simd: S,
+        first: usize,
+        out: &mut [Stored<V>; N],
+    ) {
+        let zeros = [row::splat(simd, 0.0); N];
+        let rows = tile_of_rows(self.a, first);
+        let tile = add_rows_times::<S, N, V, FROM>(simd, zeros, rows, self.b);
+        for (row, stored) in tile.into_iter().zip(out) {
+            for v in FROM..V {
+                simd.store(row[v], &mut stored[v]);
+            }
+        }
+    }
 }
 
 /// `R` rows from `first` on; past the last that repeats.
 #[inline(always)]
 fn tile_of_rows<const R: usize>(a: MatRef<'_>, first: usize) -> [&[f32]; R] {
-    let last = a.rows().saturating_sub(1);
     let mut rows: [&[f32]; R] = [&[]; R];
-    for (r, row) in rows.iter_mut().enumerate() {
-        *row = a.row(last.min(first + r));
+    let mut left = a.rows_from(first, R);
+    for row in &mut rows {
+        *row = left.row(0);
+        if left.rows() > 1 {
+            left = left.rows_from(1, R);
+        }
     }
     rows
 }
 
-/// `tile[r] + sum_k rows[r][k] b[k]`.
+/// `tile[r] + sum_k rows[r][k] b[k]`, in the vectors from `FROM` on.
 #[inline(always)]
-fn add_rows_times<S: Simd, const R: usize, const V: usize>(
+fn add_rows_times<S: Simd, const R: usize, const V: usize, const FROM: usize>(
     simd: S,
     mut tile: Tile<S, R, V>,
     rows: [&[f32]; R],
@@ -84,7 +103,23 @@ fn add_rows_times<S: Simd, const R: usize, const V: usize>(
             return tile;
         }
     }
-    for k in 0..b.len() {
+    let groups = b.as_chunks::<UNROLL>().0;
+    let fours = rows.map(|row| row.as_chunks::<UNROLL>().0);
+    for row in fours {
+        if row.len() != groups.len() {
+            return tile;
+        }
+    }
+    for k in 0..groups.len() {
+        for i in 0..UNROLL {
+            let mut factors = [0.0; R];
+            for r in 0..R {
+                factors[r] = fours[r][k][i];
+            }
+            tile = step::<S, R, V, FROM>(simd, tile, &factors, &groups[k][i]);
+        }
+    }
+    for k in groups.len() * UNROLL..b.len() {
         let mut factors = [0.0; R];
         for r in 0..R {
             factors[r] = if const { S::REGISTERS < 4 } {
@@ -94,50 +129,92 @@ fn add_rows_times<S: Simd, const R: usize, const V: usize>(
                 rows[r][k]
             };
         }
-        tile = step(simd, tile, &factors, &b[k]);
+        tile = step::<S, R, V, FROM>(simd, tile, &factors, &b[k]);
     }
     tile
 }
 
 /// `out += a b`, with sums that run along the rows of `a`, where `out` is a row-major matrix: the
 /// sums go to its rows from `row` on, and to its columns from `column` on as far as there are any.
-pub(super) struct AddRowsTimes<'a, const R: usize, const V: usize> {
-    pub(super) a: MatRef<'a>,
+///
+/// Rows of `a` hold `G` blocks of queries, of which there are as many as `b` has rows.
+pub(super) struct AddRowsTimes<'a, const R: usize, const V: usize, const G: usize> {
+    pub(super) a: &'a [[Stored<V>; G]],
     pub(super) b: &'a [Stored<V>],
     pub(super) out: MatMut<'a>,
     pub(super) row: usize,
     pub(super) column: usize,
 }
 
-impl<const R: usize, const V: usize> Kernel for AddRowsTimes<'_, R, V> {
+impl<const R: usize, const V: usize, const G: usize> Kernel for AddRowsTimes<'_, R, V, G> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        for first in (0..self.a.rows()).step_by(R) {
-            let mut tile = [row::splat(simd, 0.0); R];
-            for (tile, row) in tile.iter_mut().zip(self.rows_from(first)) {
-                *tile = row::load_from(simd, row);
-            }
-            let rows = tile_of_rows(self.a, first);
-            tile = add_rows_times::<S, R, V>(simd, tile, rows, self.b);
-            for (tile, row) in tile.into_iter().zip(self.rows_from(first)) {
-                row::store_to(simd, tile, row);
-            }
+        let (mut tiles, mut rest) = self.a.as_chunks::<R>();
+        if self.column + V * LANES > self.out.cols() {
+            (tiles, rest) = (&[], self.a);
+        }
+        for rows in tiles {
+            self.whole_tile(simd, rows);
+            self.row += R;
+        }
+        for rows in rest.chunks(R) {
+            self.part_of_tile(simd, rows);
+            self.row += R;
         }
     }
 }
 
-impl<const R: usize, const V: usize> AddRowsTimes<'_, R, V> {
-    /// Where the rows of the product from `first` on go, as far as `out` holds their columns.
+impl<const R: usize, const V: usize, const G: usize> AddRowsTimes<'_, R, V, G> {
+    /// `R` rows of the product, which all lie within `out`.
     #[inline(always)]
-    fn rows_from(&mut self, first: usize) -> impl Iterator<Item = &mut [f32]> {
-        let width = (V * LANES).min(self.out.cols().saturating_sub(self.column));
-        let count = self.a.rows().saturating_sub(first);
-        let stride = self.out.stride().max(1);
-        let start = (self.row + first) * stride + self.column;
-        let rows = self.out.data_mut().get_mut(start..).unwrap_or(&mut []);
-        let rows = rows.chunks_mut(stride).take(count);
-        rows.map(move |row| row.get_mut(..width).unwrap_or(&mut []))
+    fn whole_tile<S: Simd>(&mut self, simd: S, rows: &[[Stored<V>; G]; R]) {
+        let mut tile = [row::splat(simd, 0.0); R];
+        for (r, sums) in tile.iter_mut().enumerate() {
+            if let Some(stored) = row::first_of_mut(self.sums(r)) {
+                *sums = row::load(simd, stored);
+            }
+        }
+        for r in R..2 * R {
+            for line in self.sums(r).chunks(LANES).take(V) {
+                simd.prefetch(line);
+            }
+        }
+        let factors = core::array::from_fn(|r| self.factors(&rows[r]));
+        tile = add_rows_times::<S, R, V, 0>(simd, tile, factors, self.b);
+        for (r, sums) in tile.into_iter().enumerate() {
+            if let Some(stored) = row::first_of_mut(self.sums(r)) {
+                row::store(simd, sums, stored);
+            }
+        }
+    }
+
+    /// As many of these rows and columns as `out` has.
+    #[inline(always)]
+    fn part_of_tile<S: Simd>(&mut self, simd: S, rows: &[[Stored<V>; G]]) {
+        let mut tile = [row::splat(simd, 0.0); R];
+        for (r, sums) in tile.iter_mut().enumerate().take(rows.len()) {
+            *sums = row::load_from(simd, self.sums(r));
+        }
+        let last = rows.len() - 1;
+        let factors = core::array::from_fn(|r| self.factors(&rows[last.min(r)]));
+        tile = add_rows_times::<S, R, V, 0>(simd, tile, factors, self.b);
+        for (r, sums) in tile.into_iter().enumerate().take(rows.len()) {
+            row::store_to(simd, sums, self.sums(r));
+        }
+    }
+
+    #[inline(always)]
+    fn factors<'r>(&self, row: &'r [Stored<V>; G]) -> &'r [f32] {
+        let row = row.as_flattened().as_flattened();
+        row.get(..self.b.len()).unwrap_or(row)
+    }
+
+    /// What `out` holds of row `i` of the tile, to the end of its row.
+    #[inline(always)]
+    fn sums(&mut self, i: usize) -> &mut [f32] {
+        let row = self.out.row_mut(self.row + i);
+        row.get_mut(self.column..).unwrap_or(&mut [])
     }
 }
 
@@ -145,13 +222,14 @@ impl<const R: usize, const V: usize> AddRowsTimes<'_, R, V> {
 ///
 /// From row `clear` on, a row of `a` (a key) reaches only the lanes that see it: the others keep
 /// their bits even if it holds NaN. Row 0 is the key at position `key`, lane 0 the query at
-/// position `query`.
+/// position `query`; the lanes of vector `v` see nothing past the first `seen[v]` rows.
 pub(super) struct AddColumnsTimes<'a, const R: usize, const V: usize> {
     pub(super) a: MatRef<'a>,
     pub(super) b: &'a [Stored<V>],
     pub(super) out: &'a mut [Stored<V>],
     pub(super) decay: Stored<V>,
     pub(super) clear: usize,
+    pub(super) seen: [usize; V],
     pub(super) key: usize,
     pub(super) query: usize,
 }
@@ -184,15 +262,52 @@ impl<const R: usize, const V: usize> AddColumnsTimes<'_, R, V> {
         for row in &mut tile {
             *row = row::mul(simd, *row, row::load(simd, &self.decay));
         }
-        let (clear, hidden) = self.b.split_at_checked(self.clear).unwrap_or((self.b, &[]));
+        let clear = self.b.get(..self.clear).unwrap_or(self.b);
         tile = add_columns_times(simd, tile, self.a, column, clear);
-        if !hidden.is_empty() {
-            let a = self.a.rows_from(self.clear, hidden.len());
-            let diagonal = Diagonal::new(simd, self.query);
-            let first = self.key + self.clear;
-            tile = add_seen_columns_times(simd, tile, a, column, hidden, &diagonal, first);
+        if clear.len() < self.b.len() {
+            tile = self.add_seen::<S, N, 0>(simd, tile, column);
+            if const { V > 1 } {
+                tile = self.add_seen::<S, N, 1>(simd, tile, column);
+            }
+            if const { V > 2 } {
+                tile = self.add_seen::<S, N, 2>(simd, tile, column);
+            }
+            if const { V > 3 } {
+                tile = self.add_seen::<S, N, 3>(simd, tile, column);
+            }
         }
         store(simd, tile, out);
+    }
+
+    /// Adds the keys past `clear` that vectors from `FROM` on see, and none before.
+    #[inline(always)]
+    fn add_seen<S: Simd, const N: usize, const FROM: usize>(
+        &self,
+        simd: S,
+        mut tile: Tile<S, N, V>,
+        column: usize,
+    ) -> Tile<S, N, V> {
+        let first = match FROM {
+            0 => self.clear,
+            _ => self.clear.max(self.seen[FROM - 1]),
+        };
+        let diagonal = Diagonal::<S, V>::new(simd, self.query);
+        for k in first..self.seen[FROM] {
+            let factors = self.a.row(k).get(column..).unwrap_or(&[]);
+            let (Some(factors), Some(b)) = (factors.first_chunk::<N>(), self.b.get(k)) else {
+                break;
+            };
+            let b = row::load(simd, b);
+            let limit = diagonal.limit(simd, self.key + k);
+            for r in 0..N {
+                let factor = simd.splat(factors[r]);
+                for v in FROM..V {
+                    let sum = simd.mul_add(factor, b[v], tile[r][v]);
+                    tile[r][v] = diagonal.select(simd, v, limit, sum, tile[r][v]);
+                }
+            }
+        }
+        tile
     }
 }
 
@@ -213,14 +328,14 @@ fn add_columns_times<S: Simd, const R: usize, const V: usize>(
     for (group, b) in groups.zip(b.as_chunks::<UNROLL>().0) {
         for (i, b) in b.iter().enumerate() {
             if let Some(factors) = group.get(i * stride..).unwrap_or(&[]).first_chunk::<R>() {
-                tile = step(simd, tile, factors, b);
+                tile = step::<S, R, V, 0>(simd, tile, factors, b);
             }
         }
     }
     for (k, b) in b.iter().enumerate().skip(whole * UNROLL) {
         let row = a.row(k).get(column..).unwrap_or(&[]);
         if let Some(factors) = row.first_chunk::<R>() {
-            tile = step(simd, tile, factors, b);
+            tile = step::<S, R, V, 0>(simd, tile, factors, b);
         }
     }
     tile
@@ -229,9 +344,9 @@ fn add_columns_times<S: Simd, const R: usize, const V: usize>(
 /// Steps between two looks at the end of a loop.
 const UNROLL: usize = 4;
 
-/// `tile[r] + factors[r] b`.
+/// `tile[r] + factors[r] b`, in the vectors from `FROM` on.
 #[inline(always)]
-fn step<S: Simd, const R: usize, const V: usize>(
+fn step<S: Simd, const R: usize, const V: usize, const FROM: usize>(
     simd: S,
     mut tile: Tile<S, R, V>,
     factors: &[f32; R],
@@ -239,32 +354,9 @@ fn step<S: Simd, const R: usize, const V: usize>(
 ) -> Tile<S, R, V> {
     let b = row::load(simd, b);
     for r in 0..R {
-        tile[r] = row::mul_add(simd, simd.splat(factors[r]), b, tile[r]);
-    }
-    tile
-}
-
-/// [`add_columns_times`] where step `k` reaches only the lanes that see key `first + k`.
-#[inline(always)]
-fn add_seen_columns_times<S: Simd, const R: usize, const V: usize>(
-    simd: S,
-    mut tile: Tile<S, R, V>,
-    a: MatRef<'_>,
-    column: usize,
-    b: &[Stored<V>],
-    diagonal: &Diagonal<S, V>,
-    first: usize,
-) -> Tile<S, R, V> {
-    for (k, b) in b.iter().enumerate() {
-        let row = a.row(k).get(column..).unwrap_or(&[]);
-        let Some(factors) = row.first_chunk::<R>() else {
-            break;
-        };
-        let b = row::load(simd, b);
-        let limit = diagonal.limit(simd, first + k);
-        for r in 0..R {
-            let sum = row::mul_add(simd, simd.splat(factors[r]), b, tile[r]);
-            tile[r] = diagonal.select(simd, limit, sum, tile[r]);
+        let factor = simd.splat(factors[r]);
+        for v in FROM..V {
+            tile[r][v] = simd.mul_add(factor, b[v], tile[r][v]);
         }
     }
     tile

@@ -5,6 +5,7 @@
 
 use crate::mat::MatRef;
 use crate::simd::{LANES, Simd};
+use crate::square::columns_of;
 use core::ops::Range;
 
 /// What a tile reads of a panel at one step.
@@ -103,7 +104,7 @@ pub(super) fn pack_transposed<S: Simd, const C: usize>(
         let rows = b.rows_from(column, LANES.min(columns.end - column));
         for (p, step) in steps.clone().step_by(LANES).enumerate() {
             let len = LANES.min(steps.end - step);
-            let square = square(simd, rows, step..step + len);
+            let square = columns_of(simd, rows, step..step + len);
             let first = c / C * steps.len() + p * LANES;
             let packed = packed.get_mut(first..).unwrap_or(&mut []);
             for (packed, vector) in packed.iter_mut().zip(square).take(len) {
@@ -132,18 +133,4 @@ fn pack_one_by_one<const C: usize>(
             }
         }
     }
-}
-
-/// The columns of up to [`LANES`] rows, filled up with zeros.
-#[inline(always)]
-fn square<S: Simd>(simd: S, rows: MatRef, columns: Range<usize>) -> [S::V; LANES] {
-    let mut square = [simd.splat(0.0); LANES];
-    for (i, vector) in square.iter_mut().enumerate().take(rows.rows()) {
-        let row = rows.row(i).get(columns.clone()).unwrap_or(&[]);
-        *vector = match row.as_array() {
-            Some(full) => simd.load(full),
-            None => simd.load_partial(row),
-        };
-    }
-    simd.transpose(square)
 }
