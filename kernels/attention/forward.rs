@@ -125,7 +125,7 @@ fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
     mut forward: Forward<'_>,
 ) {
     let inputs = forward.inputs;
-    let width = V * LANES;
+    let (width, group) = (V * LANES, G * V * LANES);
     let mut workspace = align(forward.workspace);
     let scores = row::rows_of::<V>(carve(&mut workspace, KEYS * width));
     let mut blocks: [Block<'_, S, V>; G] = [(); G].map(|()| Block {
@@ -134,21 +134,18 @@ fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
         max: row::splat(simd, 0.0),
         sum: row::splat(simd, 0.0),
     });
-    for (g, log_sums) in forward.log_sums.chunks_mut(G * width).enumerate() {
-        let (mut first, mut seen) = (g * G * width, 0);
-        for (block, log_sums) in blocks.iter_mut().zip(log_sums.chunks(width)) {
-            block.load(simd, first, log_sums.len());
+    for (g, log_sums) in forward.log_sums.chunks_mut(group).enumerate() {
+        let (first, mut seen) = (g * group, 0);
+        for (b, (block, log_sums)) in blocks.iter_mut().zip(log_sums.chunks(width)).enumerate() {
+            block.load(simd, first + b * width, log_sums.len());
             seen = block.queries.seen();
-            first += width;
         }
-        first = (g + 1) * G * width;
-        let each = (G * width * KEYS).div_ceil(seen.max(1));
-        for start in (0..seen).step_by(KEYS) {
-            // The next queries, and the outputs of these, are on their way meanwhile.
-            let part = start / KEYS * each;
-            prefetch_rows(simd, inputs.q.rows_from(first + part, each));
-            let outputs = (first - G * width + part, each);
-            prefetch_rows(simd, forward.out.as_ref().rows_from(outputs.0, outputs.1));
+        // At every block of keys, some rows of the outputs and of the next queries are asked for.
+        let each = (group * KEYS).div_ceil(seen.max(1));
+        for (step, start) in (0..seen).step_by(KEYS).enumerate() {
+            let at = first + step * each;
+            prefetch_rows(simd, forward.out.as_ref().rows_from(at, each));
+            prefetch_rows(simd, inputs.q.rows_from(at + group, each));
             for (block, _) in blocks.iter_mut().zip(log_sums.chunks(width)) {
                 block.attend::<R>(simd, start, scores);
             }
@@ -260,12 +257,12 @@ impl<S: Simd, const V: usize> Block<'_, S, V> {
         }
         let mut decay = self.max;
         // A vector after the other: what it needs fits the registers.
-        for v in 0..V {
+        for (v, decay) in decay.iter_mut().enumerate() {
             let seen = scores.get_mut(..keys.seen[v]).unwrap_or(&mut []);
             let max = maxima(simd, seen, v, self.max[v]);
             let sum = exponentials(simd, seen, v, max);
-            decay[v] = exp2_with(simd, simd.sub(self.max[v], max));
-            self.sum[v] = simd.add(simd.mul(self.sum[v], decay[v]), sum);
+            *decay = exp2_with(simd, simd.sub(self.max[v], max));
+            self.sum[v] = simd.add(simd.mul(self.sum[v], *decay), sum);
             self.max[v] = max;
         }
         decay
