@@ -11,8 +11,8 @@
 //! ```
 
 use super::AttentionInputs;
-use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
-use super::pack::{TransposeFrom, TransposeInto, carve, copy_panels};
+use super::block::{KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
+use super::pack::{TransposeFrom, TransposeInto, carve, copy_panels, prefetch_rows};
 use super::row::{self, Row, Stored};
 use super::tile::{AddColumnsTimes, AddRowsTimes, RowsTimes};
 use crate::aligned::{ALIGN_SLACK, align};
@@ -21,6 +21,14 @@ use crate::error::{KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::f32::consts::LOG2_E;
+
+/// Lanes of a group of blocks of queries. The more there are, the less often the gradients of all
+/// keys are read and written.
+const GROUP: usize = if cfg!(target_pointer_width = "32") {
+    64
+} else {
+    128
+};
 
 /// Where [`attention_backward`] adds its results.
 #[derive(Debug)]
@@ -36,14 +44,14 @@ pub struct AttentionGradients<'a> {
 }
 
 /// Elements of workspace for [`attention_backward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `64 (3 d + 2 dv + 330) + n + m`; 163 KiB for heads of 64.
+/// `dv`: about `128 (3 d + 2 dv + 330) + n + m`, 324 KiB for heads of 64; half of that on 32-bit machines.
 pub const fn attention_backward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let columns = d.saturating_mul(2).saturating_add(dv.saturating_mul(2));
     let rows = columns.saturating_add(2 * KEYS + 2 * MAX_WIDTH);
     let group = rows.saturating_mul(GROUP);
     let diagonals = n.saturating_add(m).saturating_add(KEYS + 2 * MAX_WIDTH);
     group
-        .saturating_add(group_queries_len(d))
+        .saturating_add(group_queries_len(d, GROUP))
         .saturating_add(2 * KEYS * MAX_WIDTH)
         .saturating_add(diagonals)
         .saturating_add(ALIGN_SLACK)
@@ -140,7 +148,7 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if const { S::REGISTERS >= 32 } {
-            backward_with::<S, 6, 4, 1>(simd, self);
+            backward_with::<S, 6, 4, { GROUP / LANES / 4 }>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
             backward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
         } else if const { S::REGISTERS >= 4 } {
@@ -180,7 +188,8 @@ fn backward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
         let count = (n - first).min(width);
         group.load(simd, first, dout.rows_from(first, count), out, log_sums);
         let seen = inputs.mask.visible(first + count - 1, m);
-        group.add_to_gradients::<R>(simd, seen, &mut gradients);
+        let next = [inputs.q, dout, out].map(|rows| rows.rows_from(first + width, width));
+        group.add_to_gradients::<R>(simd, seen, next, &mut gradients);
     }
     if let Some(dbias) = gradients.dbias {
         group.add_to_bias(dbias);
@@ -322,16 +331,21 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
     }
 
     /// Adds the gradients that belong to the queries of the group, of which one at least sees the
-    /// first `seen` keys.
+    /// first `seen` keys. Meanwhile the rows of the `next` group are asked for.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn add_to_gradients<const R: usize>(
         &mut self,
         simd: S,
         seen: usize,
+        next: [MatRef<'_>; 3],
         gradients: &mut AttentionGradients<'_>,
     ) {
-        for start in (0..seen).step_by(KEYS) {
+        let each = (Self::ALL * KEYS).div_ceil(seen.max(1));
+        for (step, start) in (0..seen).step_by(KEYS).enumerate() {
+            for rows in next {
+                prefetch_rows(simd, rows.rows_from(step * each, each));
+            }
             self.weigh::<R>(simd, start);
             self.add_to_keys::<R>(simd, start, gradients);
         }
@@ -351,6 +365,9 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
     fn weigh<const R: usize>(&mut self, simd: S, start: usize) {
         for (b, block) in self.blocks.iter_mut().enumerate() {
             let keys = block.queries.keys_from(start);
+            if keys.count == 0 {
+                continue;
+            }
             let AttentionInputs { v, scale, .. } = block.queries.inputs;
             block.queries.score::<R>(simd, keys, self.scores);
             simd.call(RowsTimes::<R, V> {
@@ -406,10 +423,13 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
         start: usize,
         gradients: &mut AttentionGradients<'_>,
     ) {
-        let blocks = self.blocks.iter();
-        let keys = blocks.fold(0, |keys, block| {
-            keys.max(block.queries.keys_from(start).count)
-        });
+        // Later queries see no less: the last block sees all keys that any does.
+        let counts = self
+            .blocks
+            .each_ref()
+            .map(|block| block.queries.keys_from(start).count);
+        let blind = counts.iter().take_while(|count| **count == 0).count() * Self::WIDTH;
+        let keys = counts.into_iter().fold(0, usize::max);
         let operands = [
             (&*self.all_weights, &*self.dout_panels, &mut gradients.dv),
             (&*self.all_dscores, &*self.q_panels, &mut gradients.dk),
@@ -419,7 +439,8 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
             for (p, panel) in panels.chunks(Self::ALL).enumerate() {
                 simd.call(AddRowsTimes::<R, V, G> {
                     a,
-                    b: panel.get(..self.count).unwrap_or(&[]),
+                    b: panel.get(blind..self.count).unwrap_or(&[]),
+                    first: blind,
                     out: out.reborrow(),
                     row: start,
                     column: p * Self::WIDTH,

@@ -13,13 +13,10 @@ pub(super) const KEYS: usize = 64;
 /// Lanes of the widest block of queries.
 pub(super) const MAX_WIDTH: usize = 4 * LANES;
 
-/// Lanes of a group of blocks of queries, which meet a block of keys while it is in the caches.
-pub(super) const GROUP: usize = 64;
-
-/// Elements of workspace of a group's [`Queries`], with rows of `d`.
-pub(super) const fn group_queries_len(d: usize) -> usize {
-    let strips = (KEYS + MAX_WIDTH) * (GROUP / LANES);
-    d.saturating_mul(GROUP).saturating_add(strips)
+/// Elements of workspace of the [`Queries`] of a group of `group` lanes, with rows of `d`.
+pub(super) const fn group_queries_len(d: usize, group: usize) -> usize {
+    let strips = (KEYS + MAX_WIDTH) * (group / LANES);
+    d.saturating_mul(group).saturating_add(strips)
 }
 
 /// Keys `start .. start + count`, of which every query of the block sees the first `clear`, and

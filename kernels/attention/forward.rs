@@ -22,7 +22,7 @@
 //! lanes do not touch each other.
 
 use super::AttentionInputs;
-use super::block::{GROUP, KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
+use super::block::{KEYS, Keys, MAX_WIDTH, Queries, group_queries_len};
 use super::pack::{TransposeFrom, carve, prefetch_rows};
 use super::row::{self, Row, Stored};
 use super::tile::AddColumnsTimes;
@@ -33,13 +33,16 @@ use crate::mat::MatMut;
 use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::f32::consts::LN_2;
 
+/// Lanes of a group of blocks of queries, which meet a block of keys while it is in the caches.
+const GROUP: usize = 64;
+
 /// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `64 (d + dv + 55)`, whatever `n` and `m`; 46 KiB for heads of 64.
+/// `dv`: about `64 (d + dv + 72)`, whatever `n` and `m`; 50 KiB for heads of 64.
 pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let _ = (n, m);
     let outputs = dv.saturating_mul(GROUP);
     outputs
-        .saturating_add(group_queries_len(d))
+        .saturating_add(group_queries_len(d, GROUP))
         .saturating_add(KEYS * MAX_WIDTH)
         .saturating_add(ALIGN_SLACK)
 }
@@ -106,7 +109,7 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if const { S::REGISTERS >= 32 } {
-            forward_with::<S, 6, 4, 1>(simd, self);
+            forward_with::<S, 6, 4, { GROUP / LANES / 4 }>(simd, self);
         } else if const { S::REGISTERS >= 8 } {
             forward_with::<S, 6, 1, { GROUP / LANES }>(simd, self);
         } else if const { S::REGISTERS >= 4 } {

@@ -78,13 +78,10 @@ impl<const R: usize, const V: usize> RowsTimes<'_, R, V> {
 /// `R` rows from `first` on; past the last that repeats.
 #[inline(always)]
 fn tile_of_rows<const R: usize>(a: MatRef<'_>, first: usize) -> [&[f32]; R] {
+    let last = a.rows().saturating_sub(1);
     let mut rows: [&[f32]; R] = [&[]; R];
-    let mut left = a.rows_from(first, R);
-    for row in &mut rows {
-        *row = left.row(0);
-        if left.rows() > 1 {
-            left = left.rows_from(1, R);
-        }
+    for (r, row) in rows.iter_mut().enumerate() {
+        *row = a.row(last.min(first + r));
     }
     rows
 }
@@ -97,39 +94,35 @@ fn add_rows_times<S: Simd, const R: usize, const V: usize, const FROM: usize>(
     rows: [&[f32]; R],
     b: &[Stored<V>],
 ) -> Tile<S, R, V> {
-    for row in rows {
-        // Tells the compiler that every `rows[r][k]` below is in range.
-        if row.len() != b.len() {
+    let (groups, rest) = b.as_chunks::<UNROLL>();
+    let lines = rows.map(|row| row.as_chunks::<UNROLL>().0);
+    // Tells the compiler that every look for a factor below finds one.
+    for r in 0..R {
+        if rows[r].len() != b.len() || lines[r].len() != groups.len() {
             return tile;
         }
     }
-    let groups = b.as_chunks::<UNROLL>().0;
-    let fours = rows.map(|row| row.as_chunks::<UNROLL>().0);
-    for row in fours {
-        if row.len() != groups.len() {
-            return tile;
-        }
-    }
-    for k in 0..groups.len() {
+    for (k, b) in groups.iter().enumerate() {
         for i in 0..UNROLL {
             let mut factors = [0.0; R];
             for r in 0..R {
-                factors[r] = fours[r][k][i];
+                let Some(line) = lines[r].get(k) else {
+                    return tile;
+                };
+                factors[r] = line[i];
             }
-            tile = step::<S, R, V, FROM>(simd, tile, &factors, &groups[k][i]);
+            tile = step::<S, R, V, FROM>(simd, tile, &factors, &b[i]);
         }
     }
-    for k in groups.len() * UNROLL..b.len() {
+    for (k, b) in rest.iter().enumerate() {
         let mut factors = [0.0; R];
         for r in 0..R {
-            factors[r] = if const { S::REGISTERS < 4 } {
-                // Single rows are unrolled before their length is known to be the same.
-                rows[r].get(k).copied().unwrap_or(0.0)
-            } else {
-                rows[r][k]
+            let Some(factor) = rows[r].get(groups.len() * UNROLL + k) else {
+                return tile;
             };
+            factors[r] = *factor;
         }
-        tile = step::<S, R, V, FROM>(simd, tile, &factors, &b[k]);
+        tile = step::<S, R, V, FROM>(simd, tile, &factors, b);
     }
     tile
 }
@@ -137,10 +130,11 @@ fn add_rows_times<S: Simd, const R: usize, const V: usize, const FROM: usize>(
 /// `out += a b`, with sums that run along the rows of `a`, where `out` is a row-major matrix: the
 /// sums go to its rows from `row` on, and to its columns from `column` on as far as there are any.
 ///
-/// Rows of `a` hold `G` blocks of queries, of which there are as many as `b` has rows.
+/// Rows of `a` hold `G` blocks of queries; those from `first` on belong to the rows of `b`.
 pub(super) struct AddRowsTimes<'a, const R: usize, const V: usize, const G: usize> {
     pub(super) a: &'a [[Stored<V>; G]],
     pub(super) b: &'a [Stored<V>],
+    pub(super) first: usize,
     pub(super) out: MatMut<'a>,
     pub(super) row: usize,
     pub(super) column: usize,
@@ -196,8 +190,13 @@ impl<const R: usize, const V: usize, const G: usize> AddRowsTimes<'_, R, V, G> {
         for (r, sums) in tile.iter_mut().enumerate().take(rows.len()) {
             *sums = row::load_from(simd, self.sums(r));
         }
-        let last = rows.len() - 1;
-        let factors = core::array::from_fn(|r| self.factors(&rows[last.min(r)]));
+        let mut factors: [&[f32]; R] = [&[]; R];
+        let mut last = rows.iter().map(|row| self.factors(row));
+        let mut row = last.next().unwrap_or(&[]);
+        for factors in &mut factors {
+            *factors = row;
+            row = last.next().unwrap_or(row);
+        }
         tile = add_rows_times::<S, R, V, 0>(simd, tile, factors, self.b);
         for (r, sums) in tile.into_iter().enumerate().take(rows.len()) {
             row::store_to(simd, sums, self.sums(r));
@@ -207,6 +206,7 @@ impl<const R: usize, const V: usize, const G: usize> AddRowsTimes<'_, R, V, G> {
     #[inline(always)]
     fn factors<'r>(&self, row: &'r [Stored<V>; G]) -> &'r [f32] {
         let row = row.as_flattened().as_flattened();
+        let row = row.get(self.first..).unwrap_or(row);
         row.get(..self.b.len()).unwrap_or(row)
     }
 
