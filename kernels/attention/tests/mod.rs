@@ -179,7 +179,7 @@ fn reference(case: &Case, dout: &[f32]) -> Reference {
 
 /// Every mask and bias over shapes around the boundaries of blocks, tiles and lanes.
 fn for_each_case(mut test: impl FnMut(Case)) {
-    let sizes: [usize; 8] = [0, 1, 2, 15, 17, 64, 65, 130];
+    let sizes: [usize; 8] = [0, 1, 2, 15, 17, 64, 65, 194];
     let dims = [[1, 1], [16, 33], [40, 17], [64, 64], [0, 3], [8, 0]];
     for (a, n) in sizes.into_iter().enumerate() {
         for (b, m) in sizes.into_iter().enumerate() {
