@@ -11,9 +11,12 @@ pub(super) fn carve<'a>(buffer: &mut &'a mut [f32], len: usize) -> &'a mut [f32]
     buffer.split_off_mut(..len).unwrap_or(&mut [])
 }
 
-/// Asks for every line of `rows`.
+/// Asks for every line of `rows`, but on machines so small that they have no caches.
 #[inline(always)]
 pub(super) fn prefetch_rows<S: Simd>(simd: S, rows: MatRef<'_>) {
+    if const { S::REGISTERS < 4 } {
+        return;
+    }
     for i in 0..rows.rows() {
         for line in rows.row(i).chunks(LANES) {
             simd.prefetch(line);

@@ -57,22 +57,23 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
         }
     }
 
-    /// Makes this the group of queries from `first` on, whose rows of `dO` are `dout`.
+    /// Makes this the group of queries from `first` on.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     pub(super) fn load(
         &mut self,
         simd: S,
         first: usize,
-        dout: MatRef<'_>,
-        out: MatRef<'_>,
+        dout: &MatRef<'_>,
+        out: &MatRef<'_>,
         log_sums: &[f32],
     ) {
+        let dout = dout.rows_from(first, Self::ALL);
         self.count = dout.rows();
         for (b, block) in self.blocks.iter_mut().enumerate() {
             let at = (b * Self::WIDTH).min(self.count);
             let count = Self::WIDTH.min(self.count - at);
-            block.load(simd, first + at, dout.rows_from(at, count), out, log_sums);
+            block.load(simd, first + at, dout.rows_from(at, count), *out, log_sums);
         }
         if let Some(block) = self.blocks.first() {
             let q = block.queries.inputs.q.rows_from(first, self.count);
@@ -82,20 +83,24 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
     }
 
     /// Adds the gradients that belong to the queries of the group, of which one at least sees the
-    /// first `seen` keys. Meanwhile the rows of the `next` group are asked for.
+    /// first `seen` keys. Meanwhile the next group's rows of `Q` and of `operands` are asked for.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     pub(super) fn add_to_gradients<const R: usize>(
         &mut self,
         simd: S,
         seen: usize,
-        next: [MatRef<'_>; 3],
+        operands: [&MatRef<'_>; 2],
         gradients: &mut AttentionGradients<'_>,
     ) {
         let each = (Self::ALL * KEYS).div_ceil(seen.max(1));
         for (step, start) in (0..seen).step_by(KEYS).enumerate() {
-            for rows in next {
-                prefetch_rows(simd, rows.rows_from(step * each, each));
+            if let Some(block) = self.blocks.first() {
+                let at = block.queries.first + Self::ALL + step * each;
+                prefetch_rows(simd, block.queries.inputs.q.rows_from(at, each));
+                for rows in operands {
+                    prefetch_rows(simd, rows.rows_from(at, each));
+                }
             }
             self.weigh::<R>(simd, start);
             self.add_to_keys::<R>(simd, start, gradients);

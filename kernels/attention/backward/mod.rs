@@ -185,11 +185,10 @@ fn backward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
     group.diagonals.fill(0.0);
     let width = Group::<S, V, G>::ALL;
     for first in (0..n).step_by(width) {
-        let count = (n - first).min(width);
-        group.load(simd, first, dout.rows_from(first, count), out, log_sums);
-        let seen = inputs.mask.visible(first + count - 1, m);
-        let next = [inputs.q, dout, out].map(|rows| rows.rows_from(first + width, width));
-        group.add_to_gradients::<R>(simd, seen, next, &mut gradients);
+        group.load(simd, first, &dout, &out, log_sums);
+        let last = (first + width).min(n) - 1;
+        let seen = inputs.mask.visible(last, m);
+        group.add_to_gradients::<R>(simd, seen, [&dout, &out], &mut gradients);
     }
     if let Some(dbias) = gradients.dbias {
         group.add_to_bias(dbias);
