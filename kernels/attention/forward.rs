@@ -143,12 +143,15 @@ fn forward_with<S: Simd, const R: usize, const V: usize, const G: usize>(
             block.load(simd, first + b * width, log_sums.len());
             seen = block.queries.seen();
         }
-        // At every block of keys, some rows of the outputs and of the next queries are asked for.
+        // At every block of keys, some rows are asked for: of the outputs, and of the next queries
+        // and the keys and values that they are the first to see.
         let each = (group * KEYS).div_ceil(seen.max(1));
         for (step, start) in (0..seen).step_by(KEYS).enumerate() {
             let at = first + step * each;
             prefetch_rows(simd, forward.out.as_ref().rows_from(at, each));
             prefetch_rows(simd, inputs.q.rows_from(at + group, each));
+            prefetch_rows(simd, inputs.k.rows_from(seen + step * each, each));
+            prefetch_rows(simd, inputs.v.rows_from(seen + step * each, each));
             for (block, _) in blocks.iter_mut().zip(log_sums.chunks(width)) {
                 block.attend::<R>(simd, start, scores);
             }

@@ -96,8 +96,11 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
         let each = (Self::ALL * KEYS).div_ceil(seen.max(1));
         for (step, start) in (0..seen).step_by(KEYS).enumerate() {
             if let Some(block) = self.blocks.first() {
+                let AttentionInputs { q, k, v, .. } = block.queries.inputs;
                 let at = block.queries.first + Self::ALL + step * each;
-                prefetch_rows(simd, block.queries.inputs.q.rows_from(at, each));
+                prefetch_rows(simd, k.rows_from(seen + step * each, each));
+                prefetch_rows(simd, v.rows_from(seen + step * each, each));
+                prefetch_rows(simd, q.rows_from(at, each));
                 for rows in operands {
                     prefetch_rows(simd, rows.rows_from(at, each));
                 }
