@@ -182,7 +182,7 @@ impl<'a, S: Simd, const V: usize, const G: usize> Group<'a, S, V, G> {
         start: usize,
         gradients: &mut AttentionGradients<'_>,
     ) {
-        // Later queries see no less: the last block sees all keys that any does.
+        // Later queries see no less: it is the first blocks that may see none of these keys.
         let counts = self
             .blocks
             .each_ref()
