@@ -10,8 +10,12 @@ use core::f32::consts::LOG2_E;
 /// Keys in a block: the same on every backend, for it fixes the order of rounding.
 pub(super) const KEYS: usize = 64;
 
-/// Lanes of the widest block of queries.
-pub(super) const MAX_WIDTH: usize = 4 * LANES;
+/// Lanes of the widest block of queries. 32-bit machines have no registers for more than one vector.
+pub(super) const MAX_WIDTH: usize = if cfg!(target_pointer_width = "32") {
+    LANES
+} else {
+    4 * LANES
+};
 
 /// Elements of workspace of the [`Queries`] of a group of `group` lanes, with rows of `d`.
 pub(super) const fn group_queries_len(d: usize, group: usize) -> usize {

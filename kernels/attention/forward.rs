@@ -37,7 +37,8 @@ use core::f32::consts::LN_2;
 const GROUP: usize = 64;
 
 /// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `64 (d + dv + 72)`, whatever `n` and `m`; 50 KiB for heads of 64.
+/// `dv`: about `64 (d + dv + 72)`, whatever `n` and `m`; 50 KiB for heads of 64,
+/// 37 on 32-bit machines.
 pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let _ = (n, m);
     let outputs = dv.saturating_mul(GROUP);

@@ -108,14 +108,12 @@ impl<const V: usize, const ADD: bool> TransposeFrom<'_, V, ADD> {
         for (i, x) in square.into_iter().enumerate() {
             let row = self.rows.row_mut(row + i).get_mut(column..);
             if let Some(whole) = row.unwrap_or(&mut []).first_chunk_mut() {
-                simd.store(
-                    if ADD {
-                        simd.add(simd.load(whole), x)
-                    } else {
-                        x
-                    },
-                    whole,
-                );
+                let x = if ADD {
+                    simd.add(simd.load(whole), x)
+                } else {
+                    x
+                };
+                simd.store(x, whole);
             }
         }
     }

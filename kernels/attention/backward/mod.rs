@@ -44,7 +44,8 @@ pub struct AttentionGradients<'a> {
 }
 
 /// Elements of workspace for [`attention_backward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `128 (3 d + 2 dv + 330) + n + m`, 324 KiB for heads of 64; half of that on 32-bit machines.
+/// `dv`: about `128 (3 d + 2 dv + 330) + n + m`, 325 KiB for heads of 64, and less than half of it
+/// on 32-bit machines.
 pub const fn attention_backward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
     let columns = d.saturating_mul(2).saturating_add(dv.saturating_mul(2));
     let rows = columns.saturating_add(2 * KEYS + 2 * MAX_WIDTH);

@@ -69,11 +69,12 @@ impl<const R: usize, const V: usize, const G: usize> AddRowsTimes<'_, R, V, G> {
             *sums = row::load_from(simd, self.sums(r));
         }
         let mut factors: [&[f32]; R] = [&[]; R];
-        let mut last = rows.iter().map(|row| self.factors(row));
-        let mut row = last.next().unwrap_or(&[]);
+        let mut left = rows.iter().map(|row| self.factors(row));
+        let mut row = left.next().unwrap_or(&[]);
         for factors in &mut factors {
+            // The last row stands for those that are missing; what it gives there is not written.
             *factors = row;
-            row = last.next().unwrap_or(row);
+            row = left.next().unwrap_or(row);
         }
         tile = add_rows_times::<S, R, V, 0>(simd, tile, factors, self.b);
         for (r, sums) in tile.into_iter().enumerate().take(rows.len()) {
@@ -81,6 +82,7 @@ impl<const R: usize, const V: usize, const G: usize> AddRowsTimes<'_, R, V, G> {
         }
     }
 
+    /// The numbers of a row of `a` that meet the rows of `b`.
     #[inline(always)]
     fn factors<'r>(&self, row: &'r [Stored<V>; G]) -> &'r [f32] {
         let row = row.as_flattened().as_flattened();
