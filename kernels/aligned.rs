@@ -1,7 +1,7 @@
 //! A buffer from its first cache line on: vectors that are read there never cross into the next line.
 
 /// Bytes in a cache line.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Elements that [`align`] may drop.
 pub(crate) const ALIGN_SLACK: usize = LINE / size_of::<f32>() - 1;

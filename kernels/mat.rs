@@ -50,6 +50,7 @@ impl<'a> MatRef<'a> {
     ///
     /// # Errors
     /// [`ShapeError`] when `data.len() != rows * cols`.
+    #[inline]
     pub fn new(data: &'a [f32], rows: usize, cols: usize) -> Result<Self, ShapeError> {
         match rows.checked_mul(cols) {
             Some(len) if len == data.len() => Self::with_stride(data, rows, cols, cols),
@@ -61,6 +62,7 @@ impl<'a> MatRef<'a> {
     ///
     /// # Errors
     /// [`ShapeError`] when `stride < cols` or `data` ends before the last row does.
+    #[inline]
     pub fn with_stride(
         data: &'a [f32],
         rows: usize,
@@ -130,6 +132,7 @@ impl<'a> MatMut<'a> {
     ///
     /// # Errors
     /// [`ShapeError`] when `data.len() != rows * cols`.
+    #[inline]
     pub fn new(data: &'a mut [f32], rows: usize, cols: usize) -> Result<Self, ShapeError> {
         match rows.checked_mul(cols) {
             Some(len) if len == data.len() => Self::with_stride(data, rows, cols, cols),
@@ -141,6 +144,7 @@ impl<'a> MatMut<'a> {
     ///
     /// # Errors
     /// [`ShapeError`] when `stride < cols` or `data` ends before the last row does.
+    #[inline]
     pub fn with_stride(
         data: &'a mut [f32],
         rows: usize,

@@ -22,10 +22,12 @@
 //! the other dimensions nor on the tile, so backends of one rounding class agree bit for bit, and
 //! so do products whose rows or columns are shared out among threads.
 
+mod in_place;
 mod matvec;
+mod operand;
 mod pack;
+mod packed;
 mod product;
-mod small;
 mod tile;
 
 pub use matvec::{matvec, matvec_t};
@@ -34,7 +36,9 @@ use crate::aligned::ALIGN_SLACK;
 use crate::error::{KernelError, ShapeError, take};
 use crate::mat::{MatMut, MatRef};
 use crate::simd::{LANES, dispatch};
-use product::{Operand, Product};
+use core::ops::Range;
+use operand::Operand;
+use product::Product;
 
 /// Steps of the inner dimension that one chain of multiply-adds covers. Part of the result's
 /// definition (its rounding), and chosen so that a panel of `b` fills half of the first cache
@@ -104,7 +108,7 @@ pub fn matmul(
     accum: Accum,
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
-    let (a, b) = (Operand::rows(a), Operand::rows(b));
+    let (a, b) = (Operand::rows(&a), Operand::rows(&b));
     product(dst, a, b, accum, workspace)
 }
 
@@ -134,7 +138,7 @@ pub fn matmul_nt(
     accum: Accum,
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
-    let (a, b) = (Operand::rows(a), Operand::transposed(b));
+    let (a, b) = (Operand::rows(&a), Operand::transposed(&b));
     product(dst, a, b, accum, workspace)
 }
 
@@ -164,7 +168,7 @@ pub fn matmul_tn(
     accum: Accum,
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
-    let (a, b) = (Operand::transposed(a), Operand::rows(b));
+    let (a, b) = (Operand::transposed(&a), Operand::rows(&b));
     product(dst, a, b, accum, workspace)
 }
 
@@ -182,7 +186,9 @@ fn product(
         dst.fill(0.0);
     }
     if m > 0 && n > 0 && k > 0 {
-        dispatch(Product::new(dst, a, b, accum, workspace));
+        let dst = &mut dst;
+        #[rustfmt::skip]
+        dispatch(Product { dst, a, b, accum, workspace });
     }
     Ok(())
 }
@@ -194,6 +200,14 @@ fn check(dst: &MatMut, a: Operand, b: Operand) -> Result<(usize, usize, usize), 
         return Err(ShapeError);
     }
     Ok((m, n, k))
+}
+
+/// `0 .. len` in blocks of `size`, the last one shorter.
+#[inline(always)]
+fn blocks(len: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..len)
+        .step_by(size)
+        .map(move |start| start..len.min(start + size))
 }
 
 #[cfg(test)]

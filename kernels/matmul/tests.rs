@@ -1,7 +1,8 @@
 //! Every product against the naive triple loop, and its bits against other backends and partitions.
 
+use super::in_place::InPlace;
 use super::matvec::{Matvec, MatvecT};
-use super::small::{SmallProduct, is_small};
+use super::packed::Packed;
 use super::*;
 use crate::simd::Backend;
 use crate::testing::{LENGTHS, assert_close, on_every_backend, tolerance, values};
@@ -71,36 +72,43 @@ impl Problem {
         }
     }
 
-    fn operands(&self) -> (Operand<'_>, Operand<'_>) {
+    fn with_operands(&self, run: impl FnOnce(Operand, Operand)) {
         let (m, n, k) = self.shape;
         let (a, b) = (&self.stored.0, &self.stored.1);
+        let view = |data, rows, cols| MatRef::new(data, rows, cols).unwrap();
         match self.form {
-            Form::Nn => (
-                Operand::rows(MatRef::new(a, m, k).unwrap()),
-                Operand::rows(MatRef::new(b, k, n).unwrap()),
+            Form::Nn => run(Operand::rows(&view(a, m, k)), Operand::rows(&view(b, k, n))),
+            Form::Nt => run(
+                Operand::rows(&view(a, m, k)),
+                Operand::transposed(&view(b, n, k)),
             ),
-            Form::Nt => (
-                Operand::rows(MatRef::new(a, m, k).unwrap()),
-                Operand::transposed(MatRef::new(b, n, k).unwrap()),
-            ),
-            Form::Tn => (
-                Operand::transposed(MatRef::new(a, k, m).unwrap()),
-                Operand::rows(MatRef::new(b, k, n).unwrap()),
+            Form::Tn => run(
+                Operand::transposed(&view(a, k, m)),
+                Operand::rows(&view(b, k, n)),
             ),
         }
     }
 
+    /// The product by packed blocks.
     fn solve(&self, backend: Backend, accum: Accum) -> Vec<f32> {
         let (m, n, k) = self.shape;
         let mut dst = self.old.clone();
         let mut workspace = vec![f32::NAN; matmul_workspace_len(m, n, k)];
-        let (a, b) = self.operands();
-        let view = MatMut::new(&mut dst, m, n).unwrap();
-        if m * n * k > 0 {
-            backend.run(Product::new(view, a, b, accum, &mut workspace));
-        } else {
-            product(view, a, b, accum, &mut workspace).unwrap();
-        }
+        let mut view = MatMut::new(&mut dst, m, n).unwrap();
+        self.with_operands(|a, b| {
+            if m * n * k > 0 {
+                let (dst, workspace) = (&mut view, &mut workspace[..]);
+                backend.run(Packed::new(Product {
+                    dst,
+                    a,
+                    b,
+                    accum,
+                    workspace,
+                }));
+            } else {
+                product(view, a, b, accum, &mut workspace).unwrap();
+            }
+        });
         dst
     }
 
@@ -156,24 +164,32 @@ fn products_are_bit_equal_within_a_class_and_for_every_form() {
 }
 
 #[test]
-fn small_products_have_the_bits_of_packed_ones() {
+fn products_in_place_have_the_bits_of_packed_ones() {
     on_every_backend(|backend| {
-        let small = SHAPES
-            .iter()
-            .filter(|(m, n, k)| m * n * k > 0 && is_small(*k, *n));
-        for (m, n, k) in small.copied() {
-            let problem = Problem::new(Form::Nn, (m, n, k));
+        for (form, shape) in [Form::Nn, Form::Tn]
+            .map(|f| SHAPES.map(|s| (f, s)))
+            .concat()
+        {
+            let (m, n, k) = shape;
+            if m * n * k == 0 {
+                continue;
+            }
+            let problem = Problem::new(form, shape);
             for accum in [Accum::Replace, Accum::Add] {
-                let mut dst = problem.old.clone();
-                backend.run(SmallProduct {
-                    dst: MatMut::new(&mut dst, m, n).unwrap(),
-                    a: MatRef::new(&problem.stored.0, m, k).unwrap(),
-                    b: MatRef::new(&problem.stored.1, k, n).unwrap(),
-                    accum,
+                let mut old = problem.old.clone();
+                let mut dst = MatMut::new(&mut old, m, n).unwrap();
+                problem.with_operands(|a, b| {
+                    let dst = &mut dst;
+                    let workspace = &mut [];
+                    backend.run(InPlace::new(Product {
+                        dst,
+                        a,
+                        b,
+                        accum,
+                        workspace,
+                    }));
                 });
-                // With an operand given as its transpose nothing is small.
-                let packed = Problem::new(Form::Tn, (m, n, k));
-                assert_eq!(dst, packed.solve(backend, accum), "{m} x {n} x {k}");
+                assert_eq!(old, problem.solve(backend, accum), "{form:?} {shape:?}");
             }
         }
     });

@@ -52,8 +52,9 @@ pub(super) fn packed_tile<S: Simd, const P: usize, const R: usize, const C: usiz
     sums
 }
 
+/// Adds a step to each of the sums.
 #[inline(always)]
-fn add_step<S: Simd, const R: usize, const C: usize>(
+pub(super) fn add_step<S: Simd, const R: usize, const C: usize>(
     simd: S,
     a: impl Fn(usize) -> f32,
     b: &Step<LANES, C>,
@@ -104,44 +105,66 @@ pub(super) fn add_tile<S: Simd, const R: usize, const C: usize>(
     accum: Accum,
     sums: [[S::V; C]; R],
 ) {
-    let (stride, width) = (dst.stride(), columns.len());
+    let (stride, width) = (dst.stride(), columns.end.saturating_sub(columns.start));
     let start = row * stride + columns.start;
     // The data ends with the last row.
-    let mut rest = dst.data_mut().get_mut(start..).unwrap_or_default();
-    for sums in sums {
-        let Some(line) = rest.get_mut(..width) else {
+    let rest = dst.data_mut().get_mut(start..).unwrap_or_default();
+    // The choice stands before the loop, which stays so short that it is unrolled, and the sums in registers.
+    match accum {
+        _ if width < C * LANES => add_part(simd, rest, stride, width, accum, sums),
+        Accum::Replace => add_whole(rest, stride, |sum, out| simd.store(sum, out), sums),
+        Accum::Add => {
+            let add = |sum, out: &mut _| simd.store(simd.add(simd.load(out), sum), out);
+            add_whole(rest, stride, add, sums);
+        }
+    }
+}
+
+/// Rows of `C` vectors, which start `stride` elements apart.
+#[inline(always)]
+#[expect(clippy::needless_range_loop)]
+fn add_whole<V: Copy, const R: usize, const C: usize>(
+    mut rest: &mut [f32],
+    stride: usize,
+    add: impl Fn(V, &mut [f32; LANES]),
+    sums: [[V; C]; R],
+) {
+    for r in 0..R {
+        let Some(vectors) = rest.as_chunks_mut().0.first_chunk_mut::<C>() else {
             return;
         };
-        let (vectors, _) = line.as_chunks_mut::<LANES>();
-        match vectors.first_chunk_mut::<C>() {
-            Some(full) => add_full(simd, full, accum, sums),
-            None => add_partial(simd, line, accum, sums),
+        for c in 0..C {
+            add(sums[r][c], &mut vectors[c]);
         }
         rest = rest.get_mut(stride..).unwrap_or_default();
     }
 }
 
+/// Rows of `width` elements, which start `stride` elements apart.
 #[inline(always)]
-fn add_full<S: Simd, const C: usize>(
+#[expect(clippy::needless_range_loop)]
+fn add_part<S: Simd, const R: usize, const C: usize>(
     simd: S,
-    dst: &mut [[f32; LANES]; C],
+    mut rest: &mut [f32],
+    stride: usize,
+    width: usize,
     accum: Accum,
-    sums: [S::V; C],
+    sums: [[S::V; C]; R],
 ) {
-    for (dst, sum) in dst.iter_mut().zip(sums) {
-        match accum {
-            Accum::Replace => simd.store(sum, dst),
-            Accum::Add => simd.store(simd.add(simd.load(dst), sum), dst),
+    for r in 0..R {
+        let Some(line) = rest.get_mut(..width) else {
+            return;
+        };
+        for c in 0..C {
+            let columns = c * LANES..width.min((c + 1) * LANES);
+            let part = line.get_mut(columns).unwrap_or_default();
+            match accum {
+                Accum::Replace => simd.store_partial(sums[r][c], part),
+                Accum::Add => {
+                    simd.store_partial(simd.add(simd.load_partial(part), sums[r][c]), part);
+                }
+            }
         }
-    }
-}
-
-#[inline(always)]
-fn add_partial<S: Simd, const C: usize>(simd: S, dst: &mut [f32], accum: Accum, sums: [S::V; C]) {
-    for (dst, sum) in dst.chunks_mut(LANES).zip(sums) {
-        match accum {
-            Accum::Replace => simd.store_partial(sum, dst),
-            Accum::Add => simd.store_partial(simd.add(simd.load_partial(dst), sum), dst),
-        }
+        rest = rest.get_mut(stride..).unwrap_or_default();
     }
 }
