@@ -85,15 +85,19 @@ impl InPlace<'_, '_> {
         part: &Part,
         columns: Range<usize>,
     ) {
-        for column in columns.clone().step_by(C * LANES) {
+        let mut column = columns.start;
+        while column < columns.end {
             let columns = column..columns.end.min(column + C * LANES);
-            for row in part.rows.clone().step_by(R) {
+            let mut row = part.rows.start;
+            while row < part.rows.end {
                 match part.rows.end - row {
                     left if left > R2 => self.tile::<S, R, C>(simd, part, row, &columns),
                     left if left > R3 => self.tile::<S, R2, C>(simd, part, row, &columns),
                     _ => self.tile::<S, R3, C>(simd, part, row, &columns),
                 }
+                row += R;
             }
+            column += C * LANES;
         }
     }
 
@@ -115,7 +119,8 @@ impl InPlace<'_, '_> {
         };
         let sums = match self.a.is_transposed() {
             true => steps.sums_of_columns::<S, R, C>(simd),
-            false if const { S::REGISTERS >= 32 } => steps.sums_of_copies::<S, R, C>(simd),
+            // More pointers to rows, or more sums beside them, than there are registers.
+            false if const { R > 8 || R * C > 16 } => steps.sums_of_copies::<S, R, C>(simd),
             false => steps.sums_of_rows::<S, R, C>(simd),
         };
         let accum = if start == 0 { self.accum } else { Accum::Add };
