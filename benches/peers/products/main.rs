@@ -18,11 +18,13 @@ fn main() {
     let milliseconds = std::env::args().nth(1).map_or(Ok(4), |text| text.parse());
     let time = Duration::from_millis(milliseconds.expect("a number of milliseconds"));
     let squares = [16, 32, 64, 128, 256, 512, 1024].map(|n| [n, n, n]);
+    let odd = [20, 24, 50, 100, 200, 300].map(|n| [n, n, n]);
+    let few_rows = [[2, 256, 256], [8, 256, 256], [12, 1024, 256]];
     let vectors = [[256, 1, 256], [768, 1, 768], [2048, 1, 2048]];
     let names = LIBRARIES.map(|library| library.name).join(" | ");
     println!("| m x n x k | {names} | barelm / best peer |");
     println!("|---|{}---|", "---|".repeat(LIBRARIES.len()));
-    for shape in squares.into_iter().chain(vectors) {
+    for shape in squares.into_iter().chain(odd).chain(few_rows).chain(vectors) {
         row(&mut Problem::new(shape), time);
     }
 }
