@@ -24,7 +24,12 @@ fn main() {
     let names = LIBRARIES.map(|library| library.name).join(" | ");
     println!("| m x n x k | {names} | barelm / best peer |");
     println!("|---|{}---|", "---|".repeat(LIBRARIES.len()));
-    for shape in squares.into_iter().chain(odd).chain(few_rows).chain(vectors) {
+    for shape in squares
+        .into_iter()
+        .chain(odd)
+        .chain(few_rows)
+        .chain(vectors)
+    {
         row(&mut Problem::new(shape), time);
     }
 }
