@@ -171,10 +171,10 @@ fn text_that_is_held_out_is_measured_and_not_learned() {
     assert!((measured[2] - held.epochs[2].loss_nats).abs() < 0.05);
 }
 
-/// Checkpoints at every look, each in a folder of its own, and training that goes on from each.
+/// A checkpoint at every look, also within an epoch, from each of which training goes on.
 #[test]
 fn training_goes_on_from_any_checkpoint_to_the_same_bits() {
-    let corpus = generated(1500);
+    let corpus = generated(2500);
     let stream = WordStream::new(&corpus, 1, 100).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let train = |threads, epochs, resume, every| {

@@ -37,14 +37,8 @@ impl Kernel for InPlace<'_, '_> {
         let ((m, k), (_, n)) = (self.a.shape(), self.b.shape());
         for steps in blocks(k, BLOCK_K) {
             for rows in blocks(m, BLOCK_M) {
-                self.in_stripes(
-                    simd,
-                    &Part {
-                        rows,
-                        steps: steps.clone(),
-                    },
-                    n,
-                );
+                let steps = steps.clone();
+                self.in_stripes(simd, &Part { rows, steps }, n);
             }
         }
     }
@@ -255,6 +249,7 @@ fn add_step_at<S: Simd, const R: usize, const C: usize>(
     add_step::<S, R, C>(simd, a, b, sums);
 }
 
+#[inline(always)]
 fn padded_elements<const R: usize>(elements: &[f32]) -> [f32; R] {
     let mut padded = [0.0; R];
     for (to, from) in padded.iter_mut().zip(elements) {

@@ -3,12 +3,13 @@
 //! The idea: lanes are columns of the result. A tile of `R` rows by `C` vectors stays in
 //! registers while the inner dimension runs: each step multiplies `C` vectors of `b` by one
 //! broadcast element of each of the `R` rows of `a` (`tile`). Both operands are read where they lie
-//! (`in_place`), unless `b` is stored as its transpose, or so large that it pays to copy it first
-//! (`packed`): then the inner dimension is cut into blocks of `BLOCK_K`, the columns into what the
-//! workspace holds, and `b` is copied once per block into panels as wide as a tile (`pack`), so that
-//! the tile reads it in order and the first cache level keeps a panel while all rows of a block pass
-//! by; the second cache level keeps those, copied likewise where many columns pay for it (K. Goto
-//! and R. van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
+//! (`in_place`), unless `b` is stored as its transpose, registers are few, or operands so large that
+//! it pays to copy them first (`product` knows the limits, `packed` does it): then the inner
+//! dimension is cut into blocks of `BLOCK_K`, the columns into what the workspace holds, and `b` is
+//! copied once per block into panels as wide as a tile (`pack`), so that the tile reads it in order
+//! and the first cache level keeps a panel while all rows of a block pass by; the second cache level
+//! keeps those, copied likewise where many columns pay for it (K. Goto and R. van de Geijn, "Anatomy
+//! of high-performance matrix multiplication", 2008).
 //!
 //! ```text
 //! for each block of BLOCK_N columns and BLOCK_K steps: pack b

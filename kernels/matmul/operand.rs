@@ -49,10 +49,10 @@ impl<'a> Operand<'a> {
     #[inline(always)]
     pub(super) fn lies_on_lines(&self) -> bool {
         let start = self.stored.data().as_ptr();
-        start.align_offset(LINE) == 0 && (self.stride() * size_of::<f32>()).is_multiple_of(LINE)
+        start.align_offset(LINE) == 0 && self.stride().is_multiple_of(LINE / size_of::<f32>())
     }
 
-    /// What is stored, from this element on.
+    /// What is stored, from an element of the operand on.
     #[inline(always)]
     pub(super) fn elements_from(&self, row: usize, column: usize) -> &'a [f32] {
         let (row, column) = match self.is_transposed {
@@ -71,7 +71,7 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// Some rows and columns of what is stored, in place.
+    /// Some rows and columns of an operand that is no transpose, in place.
     #[inline(always)]
     pub(super) fn block(&self, rows: &Range<usize>, columns: &Range<usize>) -> MatRef<'a> {
         let data = self.elements_from(rows.start, columns.start);

@@ -21,10 +21,11 @@ pub(super) struct Product<'a, 'd> {
 const FEW_PRODUCTS: usize = 5 << 20;
 
 impl Product<'_, '_> {
-    /// Whether it is faster in place: with few elements of `b`, which stay in the second cache level while all
-    /// rows pass by, or few rows. A vector that crosses into the next cache line is read as slowly as two.
+    /// Whether it is faster in place. `b` may have any number of rows pass by while it stays in the second
+    /// cache level; a vector of it that crosses into the next cache line is read as slowly as two. Of the
+    /// cache lines of a transposed `a` a tile reads a part: many products pay for packing it.
     #[inline(always)]
-    fn is_small<S: Simd>(&self) -> bool {
+    fn is_faster_in_place<S: Simd>(&self) -> bool {
         let ((m, k), (_, n)) = (self.a.shape(), self.b.shape());
         let elements = k.saturating_mul(n);
         let products = elements.saturating_mul(m);
@@ -32,7 +33,6 @@ impl Product<'_, '_> {
         let most_products = match self.a.is_transposed() {
             false if elements <= if on_lines { 256 * 256 } else { 128 * 128 } => usize::MAX,
             false => FEW_PRODUCTS,
-            // Of the cache lines of a transposed `a` a tile reads a part.
             true if const { S::REGISTERS < 32 } => 1 << 20,
             true if on_lines => 1 << 24,
             true => 1 << 21,
@@ -47,7 +47,7 @@ impl Kernel for Product<'_, '_> {
     fn run<S: Simd>(self, simd: S) {
         if const { S::REGISTERS < 8 } {
             Packed::new(self).run(simd);
-        } else if self.is_small::<S>() {
+        } else if self.is_faster_in_place::<S>() {
             InPlace::new(self).run(simd);
         } else {
             simd.call(Packed::new(self));

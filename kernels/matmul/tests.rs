@@ -44,10 +44,31 @@ fn transpose(x: &[f32], rows: usize, cols: usize) -> Vec<f32> {
     (0..rows * cols).map(element).collect()
 }
 
-/// A random problem; `a` and `b` are stored as the form wants them.
+/// How a product is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Packed,
+    InPlace,
+    Chosen,
+}
+
+const WAYS: [Way; 3] = [Way::Packed, Way::InPlace, Way::Chosen];
+
+/// What stands between the rows of a result.
+const GAP: f32 = 7.0;
+
+/// Rows with so many elements behind each.
+fn spread(x: &[f32], cols: usize, gap: usize, filler: f32) -> Vec<f32> {
+    let rows = x.chunks(cols.max(1));
+    rows.flat_map(|row| [row, &vec![filler; gap]].concat())
+        .collect()
+}
+
+/// A random problem; `a` and `b` are stored as the form wants them, with NaN in the gaps between rows.
 struct Problem {
     form: Form,
     shape: (usize, usize, usize),
+    gap: usize,
     plain: (Vec<f32>, Vec<f32>),
     stored: (Vec<f32>, Vec<f32>),
     old: Vec<f32>,
@@ -55,61 +76,66 @@ struct Problem {
 
 impl Problem {
     fn new(form: Form, shape: (usize, usize, usize)) -> Self {
+        Self::with_gaps(form, shape, 0)
+    }
+
+    fn with_gaps(form: Form, shape: (usize, usize, usize), gap: usize) -> Self {
         let (m, n, k) = shape;
         let plain = (values(m * k, 1), values(k * n, 2));
+        let store = |x: &[f32], cols| spread(x, cols, gap, f32::NAN);
         let stored = match form {
-            Form::Nn => plain.clone(),
-            Form::Nt => (plain.0.clone(), transpose(&plain.1, k, n)),
-            Form::Tn => (transpose(&plain.0, m, k), plain.1.clone()),
+            Form::Nn => (store(&plain.0, k), store(&plain.1, n)),
+            Form::Nt => (store(&plain.0, k), store(&transpose(&plain.1, k, n), k)),
+            Form::Tn => (store(&transpose(&plain.0, m, k), m), store(&plain.1, n)),
         };
         let old = values(m * n, 3);
-        Self {
-            form,
-            shape,
-            plain,
-            stored,
-            old,
-        }
+        #[rustfmt::skip]
+        let problem = Self { form, shape, gap, plain, stored, old };
+        problem
     }
 
     fn with_operands(&self, run: impl FnOnce(Operand, Operand)) {
         let (m, n, k) = self.shape;
         let (a, b) = (&self.stored.0, &self.stored.1);
-        let view = |data, rows, cols| MatRef::new(data, rows, cols).unwrap();
+        let view =
+            |data, rows, cols| MatRef::with_stride(data, rows, cols, cols + self.gap).unwrap();
+        let in_rows = |view| Operand::rows(view);
         match self.form {
-            Form::Nn => run(Operand::rows(&view(a, m, k)), Operand::rows(&view(b, k, n))),
-            Form::Nt => run(
-                Operand::rows(&view(a, m, k)),
-                Operand::transposed(&view(b, n, k)),
-            ),
-            Form::Tn => run(
-                Operand::transposed(&view(a, k, m)),
-                Operand::rows(&view(b, k, n)),
-            ),
+            Form::Nn => run(in_rows(&view(a, m, k)), in_rows(&view(b, k, n))),
+            Form::Nt => run(in_rows(&view(a, m, k)), Operand::transposed(&view(b, n, k))),
+            Form::Tn => run(Operand::transposed(&view(a, k, m)), in_rows(&view(b, k, n))),
         }
     }
 
-    /// The product by packed blocks.
-    fn solve(&self, backend: Backend, accum: Accum) -> Vec<f32> {
+    /// Whether the product can be computed so.
+    fn allows(&self, way: Way) -> bool {
+        way != Way::InPlace || self.form != Form::Nt
+    }
+
+    fn solve(&self, way: Way, backend: Backend, accum: Accum) -> Vec<f32> {
         let (m, n, k) = self.shape;
-        let mut dst = self.old.clone();
-        let mut workspace = vec![f32::NAN; matmul_workspace_len(m, n, k)];
-        let mut view = MatMut::new(&mut dst, m, n).unwrap();
+        let mut out = spread(&self.old, n, self.gap, GAP);
+        let workspace = &mut vec![f32::NAN; matmul_workspace_len(m, n, k)][..];
+        let mut dst = MatMut::with_stride(&mut out, m, n, n + self.gap).unwrap();
         self.with_operands(|a, b| {
-            if m * n * k > 0 {
-                let (dst, workspace) = (&mut view, &mut workspace[..]);
-                backend.run(Packed::new(Product {
-                    dst,
-                    a,
-                    b,
-                    accum,
-                    workspace,
-                }));
-            } else {
-                product(view, a, b, accum, &mut workspace).unwrap();
+            if m * n * k == 0 {
+                return product(dst, a, b, accum, workspace).unwrap();
+            }
+            let dst = &mut dst;
+            #[rustfmt::skip]
+            let product = Product { dst, a, b, accum, workspace };
+            match way {
+                Way::Packed => backend.run(Packed::new(product)),
+                Way::InPlace => backend.run(InPlace::new(product)),
+                Way::Chosen => backend.run(product),
             }
         });
-        dst
+        let rows = out
+            .chunks((n + self.gap).max(1))
+            .filter(|row| !row.is_empty());
+        let (rows, gaps): (Vec<_>, Vec<_>) = rows.map(|row| row.split_at(n)).unzip();
+        assert!(gaps.concat().iter().all(|x| *x == GAP), "a gap was written");
+        rows.concat()
     }
 
     /// The exact element and the sum of magnitudes behind it.
@@ -128,8 +154,8 @@ fn products_agree_with_the_naive_loop() {
     on_every_backend(|backend| {
         for (form, shape) in FORMS.iter().flat_map(|f| SHAPES.map(|s| (*f, s))) {
             let problem = Problem::new(form, shape);
-            let replaced = problem.solve(backend, Accum::Replace);
-            let added = problem.solve(backend, Accum::Add);
+            let replaced = problem.solve(Way::Chosen, backend, Accum::Replace);
+            let added = problem.solve(Way::Chosen, backend, Accum::Add);
             for (at, old) in problem.old.iter().enumerate() {
                 let (want, scale) = problem.naive(at / shape.1, at % shape.1);
                 let scale = scale as f32 + 1.0;
@@ -148,7 +174,7 @@ fn products_are_bit_equal_within_a_class_and_for_every_form() {
         on_every_backend(|backend| {
             for form in FORMS {
                 let bits: Vec<u32> = Problem::new(form, shape)
-                    .solve(backend, Accum::Replace)
+                    .solve(Way::Packed, backend, Accum::Replace)
                     .iter()
                     .map(|x| x.to_bits())
                     .collect();
@@ -164,35 +190,35 @@ fn products_are_bit_equal_within_a_class_and_for_every_form() {
 }
 
 #[test]
-fn products_in_place_have_the_bits_of_packed_ones() {
-    on_every_backend(|backend| {
-        for (form, shape) in [Form::Nn, Form::Tn]
-            .map(|f| SHAPES.map(|s| (f, s)))
-            .concat()
-        {
-            let (m, n, k) = shape;
-            if m * n * k == 0 {
-                continue;
-            }
-            let problem = Problem::new(form, shape);
-            for accum in [Accum::Replace, Accum::Add] {
-                let mut old = problem.old.clone();
-                let mut dst = MatMut::new(&mut old, m, n).unwrap();
-                problem.with_operands(|a, b| {
-                    let dst = &mut dst;
-                    let workspace = &mut [];
-                    backend.run(InPlace::new(Product {
-                        dst,
-                        a,
-                        b,
-                        accum,
-                        workspace,
-                    }));
-                });
-                assert_eq!(old, problem.solve(backend, accum), "{form:?} {shape:?}");
-            }
+fn neither_the_way_nor_gaps_between_rows_change_a_bit() {
+    let bits = |x: Vec<f32>| x.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    // The last one is packed if the choice is free.
+    let shapes = SHAPES.iter().chain(&[(41, 500, 260)]);
+    for (form, shape) in FORMS.iter().flat_map(|f| shapes.clone().map(|s| (*f, *s))) {
+        let plain = Problem::new(form, shape);
+        for gap in [0, 3, 30] {
+            let problem = Problem::with_gaps(form, shape, gap);
+            on_every_backend(|backend| {
+                for accum in [Accum::Replace, Accum::Add] {
+                    let want = bits(plain.solve(Way::Packed, backend, accum));
+                    for way in WAYS.into_iter().filter(|way| problem.allows(*way)) {
+                        let got = bits(problem.solve(way, backend, accum));
+                        assert!(got == want, "{form:?} {shape:?} {gap} {way:?}");
+                    }
+                }
+            });
         }
-    });
+    }
+}
+
+#[test]
+fn a_single_row_may_have_any_stride() {
+    let (x, mut y, mut workspace) = ([1.0; 4], [0.0; 4], [0.0; matmul_workspace_len(1, 4, 1)]);
+    let a = MatRef::with_stride(&x, 1, 1, usize::MAX).unwrap();
+    let b = MatRef::with_stride(&x, 1, 4, usize::MAX).unwrap();
+    let dst = MatMut::with_stride(&mut y, 1, 4, usize::MAX).unwrap();
+    matmul(dst, a, b, Accum::Replace, &mut workspace).unwrap();
+    assert_eq!(y, x);
 }
 
 #[test]
@@ -218,29 +244,17 @@ fn rows_and_columns_may_be_shared_out_without_a_change_of_bits() {
 }
 
 #[test]
-fn gaps_between_rows_are_left_alone() {
-    let (a, b) = (values(64, 1), values(64, 2));
-    let mut dst = [7.0; 64];
-    let mut workspace = [0.0; matmul_workspace_len(4, 5, 3)];
-    let view = |x| MatRef::with_stride(x, 4, 3, 16).unwrap();
-    let b = MatRef::with_stride(&b, 3, 5, 16).unwrap();
-    let c = MatMut::with_stride(&mut dst, 4, 5, 16).unwrap();
-    matmul(c, view(&a), b, Accum::Replace, &mut workspace).unwrap();
-    for (at, x) in dst.iter().enumerate() {
-        assert_eq!(at % 16 >= 5, *x == 7.0, "element {at}");
-    }
-}
-
-#[test]
 fn infinities_and_nan_stay_in_their_row() {
     on_every_backend(|backend| {
         let mut problem = Problem::new(Form::Nn, (9, 35, 20));
         problem.stored.0[2 * 20 + 3] = f32::NAN;
         problem.stored.0[4 * 20 + 3] = f32::INFINITY;
-        let got = problem.solve(backend, Accum::Replace);
-        for (i, row) in got.chunks(35).enumerate() {
-            assert!(row.iter().all(|x| x.is_nan() == (i == 2)), "row {i}");
-            assert!(row.iter().all(|x| x.is_infinite() == (i == 4)), "row {i}");
+        for way in WAYS {
+            let got = problem.solve(way, backend, Accum::Replace);
+            for (i, row) in got.chunks(35).enumerate() {
+                assert!(row.iter().all(|x| x.is_nan() == (i == 2)), "row {i}");
+                assert!(row.iter().all(|x| x.is_infinite() == (i == 4)), "row {i}");
+            }
         }
     });
 }
