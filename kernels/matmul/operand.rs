@@ -30,8 +30,8 @@ impl<'a> Operand<'a> {
 
     /// What is stored.
     #[inline(always)]
-    pub(super) fn stored(&self) -> &'a MatRef<'a> {
-        self.stored
+    pub(super) fn stored(&self) -> MatRef<'a> {
+        *self.stored
     }
 
     #[inline(always)]

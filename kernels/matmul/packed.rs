@@ -72,10 +72,10 @@ impl<'a, 'd> Packed<'a, 'd> {
     ) {
         match (self.a.is_transposed(), self.packs_a()) {
             (true, _) => {
-                pack_rows::<R, 1>(self.packed_a, *self.a.stored(), &block.steps, &block.rows)
+                pack_rows::<R, 1>(self.packed_a, self.a.stored(), &block.steps, &block.rows)
             }
             (false, true) => {
-                pack_tiles::<R>(self.packed_a, *self.a.stored(), &block.rows, &block.steps);
+                pack_tiles::<R>(self.packed_a, self.a.stored(), &block.rows, &block.steps);
             }
             (false, false) => {}
         }
@@ -133,12 +133,12 @@ impl<'a, 'd> Packed<'a, 'd> {
         }
         let packed = self.packed_b.get_mut(at..).unwrap_or(&mut []);
         match self.b.is_transposed() {
-            false => pack_rows::<LANES, C>(packed, *self.b.stored(), &block.steps, &block.columns),
+            false => pack_rows::<LANES, C>(packed, self.b.stored(), &block.steps, &block.columns),
             true => {
                 pack_transposed::<S, C>(
                     simd,
                     packed,
-                    *self.b.stored(),
+                    self.b.stored(),
                     &block.steps,
                     &block.columns,
                 );

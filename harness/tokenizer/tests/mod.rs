@@ -1,9 +1,11 @@
 //! Tokenizers as their users see them.
 
 mod convert;
+mod dropout;
 mod files;
 mod flat;
 mod published;
+mod streams;
 mod text;
 
 use super::*;
