@@ -14,7 +14,7 @@
 //! needs the vocabulary as well.
 
 use super::epoch::Totals;
-use super::parameters::ParameterSlice;
+use super::parameters::{ParameterSlice, fill_from};
 use super::windows::Place;
 use super::{Architecture, CbowOptions, EpochReport, HuffmanTree, Loss, Start, TokenSource};
 use crate::checkpoints::{self, Checkpoints, STATE, check_job};
@@ -37,7 +37,7 @@ pub(super) const COUNTS: [u8; 8] = *b"counts\0\0";
 pub(super) const OFFSETS: [u8; 8] = *b"offsets\0";
 pub(super) const NODES: [u8; 8] = *b"nodes\0\0\0";
 pub(super) const CODES: [u8; 8] = *b"codes\0\0\0";
-/// A section for each table of [`ParameterSlice::tables`].
+/// A section for each table.
 pub(super) const TABLES: [[u8; 8]; 2] = [*b"vectors\0", *b"thetas\0\0"];
 /// All of them.
 const SECTIONS: usize = 9;
@@ -97,7 +97,7 @@ pub(super) fn save(
     checkpoints: &Checkpoints,
     state: &State,
     vocabulary: &Vocabulary<'_>,
-    parameters: &mut [ParameterSlice],
+    parameters: &[ParameterSlice],
 ) -> Result<()> {
     let mut writer = ContainerWriter::create(checkpoints.path(FILE_NAME), &KIND, SECTIONS)?;
     let state = serde_json::to_vec(state).map_err(|e| Error::Failed(e.to_string()))?;
@@ -105,8 +105,10 @@ pub(super) fn save(
     write_vocabulary(&mut writer, vocabulary)?;
     for (i, name) in TABLES.iter().enumerate() {
         writer.begin(name)?;
-        for slice in &mut *parameters {
-            writer.append(bytemuck::cast_slice(slice.tables()[i]))?;
+        for own in parameters {
+            for slice in 0..own.slices() {
+                writer.append(bytemuck::cast_slice(&own.rows_of(i, slice)))?;
+            }
         }
     }
     writer.finish()
@@ -160,17 +162,15 @@ fn read_tables(
     parameters: &mut [ParameterSlice],
 ) -> std::result::Result<(), FormatError> {
     for (i, name) in TABLES.iter().enumerate() {
-        let mut rest: &[f32] = container.section(name)?;
-        let wrong = FormatError::at(FormatProblem::Content, container.offset_of(name));
-        for slice in &mut *parameters {
-            let table = &mut slice.tables()[i];
-            let (own, others) = rest.split_at_checked(table.len()).ok_or(wrong)?;
-            table.copy_from_slice(own);
-            rest = others;
+        let table: &[f32] = container.section(name)?;
+        let len: usize = parameters.iter().map(|slice| slice.table_len(i)).sum();
+        if table.len() != len {
+            let offset = container.offset_of(name);
+            return Err(FormatError::at(FormatProblem::Content, offset));
         }
-        if !rest.is_empty() {
-            return Err(wrong);
-        }
+        fill_from(parameters, i, table, |_, saved, rows| {
+            rows.copy_from_slice(saved);
+        });
     }
     Ok(())
 }

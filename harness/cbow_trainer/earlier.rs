@@ -5,7 +5,7 @@
 //! text (see `transfer.rs`). The tables are read from the mapped file.
 
 use super::checkpoint::{self, CODES, COUNTS, ENDS, KIND, NODES, OFFSETS, State, TABLES, WORDS};
-use super::parameters::{ParameterSlice, fill_from};
+use super::parameters::{ParameterSlice, THETAS, VECTORS, fill_from};
 use super::transfer::Transfer;
 use super::{Architecture, CbowOptions, HuffmanTree, Loss, MAX_DIM};
 use crate::corpus::map::{Mapping, map_path};
@@ -178,16 +178,16 @@ impl Earlier {
                 }
             }
         };
-        fill_from(parameters, 0, vectors, by_word);
+        fill_from(parameters, VECTORS, vectors, by_word);
         match (&self.tree, tree) {
             (Some(old), Some(new)) => {
                 let transfer = Transfer::new(old, new, ids);
                 let by_node = |width: usize, from: &[f32], to: &mut [f32]| {
                     transfer.add_rows(width, from, to);
                 };
-                fill_from(parameters, 1, thetas, by_node);
+                fill_from(parameters, THETAS, thetas, by_node);
             }
-            _ => fill_from(parameters, 1, thetas, by_word),
+            _ => fill_from(parameters, THETAS, thetas, by_word),
         }
         Ok(())
     }

@@ -8,10 +8,10 @@
 use super::CbowOptions;
 use super::batch::Batch;
 use super::exchange::{Exchange, Wish};
-use super::parameters::ParameterSlice;
+use super::parameters::{ParameterSlice, shares};
 use super::windows::{Place, Windows};
 use crate::huge::on_lines;
-use crate::kernels::cbow::{activate, damp, damp_workspace_len, forward_slice, update_slice};
+use crate::kernels::cbow::{activate, damp, damp_workspace_len};
 use crate::kernels::mat::MatMut;
 use crate::kernels::softmax::cross_entropy_in_place;
 use crate::progress::Progress;
@@ -81,17 +81,15 @@ pub(super) fn run(
     pass: &Pass<'_>,
     mut report: impl FnMut(&Totals, bool) -> Result<Wish>,
 ) -> Result<Passed> {
-    let slices = parameters.len();
-    let threads = pass.options.threads.clamp(1, slices.max(1));
-    let exchange = Exchange::new(slices, threads);
-    let mut workers = Vec::with_capacity(threads);
-    for thread in 0..threads {
-        let first = slices - parameters.len();
-        let share = parameters.len() / (threads - thread);
-        let (own, others) = parameters.split_at_mut(share);
-        parameters = others;
+    let slices = parameters.iter().map(ParameterSlice::slices).sum();
+    let shares: Vec<_> = shares(slices, pass.options.threads).collect();
+    let exchange = Exchange::new(slices, shares.len());
+    let (mut workers, mut first) = (Vec::new(), 0);
+    for share in shares {
+        let own = parameters.split_off_mut(..tables_of(share, parameters));
+        let own = own.expect("tables were made for as many threads");
         workers.push(Worker {
-            x: own.iter().map(|_| Vec::new()).collect(),
+            x: vec![Vec::new(); own.len()],
             workspace: Vec::new(),
             losses: Vec::new(),
             slices: own,
@@ -99,6 +97,7 @@ pub(super) fn run(
             exchange: &exchange,
             pass,
         });
+        first += share;
     }
     let mut lead = Lead {
         windows: pass.windows.clone(),
@@ -117,6 +116,16 @@ pub(super) fn run(
     #[rustfmt::skip]
     let passed = Passed { place, totals, is_done };
     Ok(passed)
+}
+
+/// How many of the next tables hold so many slices.
+fn tables_of(mut slices: usize, parameters: &[ParameterSlice]) -> usize {
+    let within = |own: &&ParameterSlice| {
+        let more = slices > 0;
+        slices = slices.saturating_sub(own.slices());
+        more
+    };
+    parameters.iter().take_while(within).count()
 }
 
 /// What the first thread does for all.
@@ -215,12 +224,13 @@ impl Worker<'_> {
     /// Partial sums of this thread's slices, into the exchange.
     fn forward(&mut self, batch: &Batch, round: usize) {
         let (view, projection) = (batch.view(), self.pass.options.projection);
-        for (i, (slice, x)) in self.slices.iter().zip(&mut self.x).enumerate() {
-            let mut partials = self.exchange.partial(round, self.first + i);
-            let x = on_lines(x, view.x_rows() * slice.width());
+        let mut first = self.first;
+        for (own, x) in self.slices.iter().zip(&mut self.x) {
+            let mut partials = self.exchange.partial(round, first);
+            let x = on_lines(x, view.x_rows() * own.width());
             partials.resize(view.partials_len(), 0.0);
-            forward_slice(slice.view(), view, projection, x, &mut partials)
-                .expect("tokens and rows come from the vocabulary");
+            own.forward(view, projection, x, &mut partials);
+            first += own.slices();
         }
     }
 
@@ -242,8 +252,7 @@ impl Worker<'_> {
         for (slice, x) in self.slices.iter_mut().zip(&mut self.x) {
             let x = on_lines(x, view.x_rows() * slice.width());
             let projection = self.pass.options.projection;
-            update_slice(slice.view_mut(), view, projection, x, steps)
-                .expect("`forward` was given the same shapes");
+            slice.update(view, projection, x, steps);
         }
         loss
     }

@@ -132,18 +132,21 @@ impl Exchange {
         }
     }
 
-    /// Adds the partial scores of all slices, in their order.
+    /// Adds the partial scores of all slices: two and two, then those sums, in their order. Whoever has
+    /// added up two slices leaves the buffer of the second empty.
     pub(super) fn sum_into(&self, round: usize, scores: &mut Vec<f32>) {
-        let mut partials = self.partials[round % 2].iter().map(read);
         scores.clear();
-        if let Some(first) = partials.next() {
-            scores.extend_from_slice(&first);
-        }
-        for partial in partials {
-            scores
-                .iter_mut()
-                .zip(partial.iter())
-                .for_each(|(sum, part)| *sum += part);
+        for pair in self.partials[round % 2].chunks(2) {
+            let (first, second) = (read(&pair[0]), pair.get(1).map(read));
+            let second = second.as_deref().filter(|second| !second.is_empty());
+            if scores.is_empty() {
+                scores.resize(first.len(), 0.0);
+            }
+            let sums = scores.iter_mut().zip(&*first);
+            match second {
+                None => sums.for_each(|(sum, a)| *sum += a),
+                Some(second) => sums.zip(second).for_each(|((sum, a), b)| *sum += a + b),
+            }
         }
     }
 

@@ -42,6 +42,7 @@ pub use earlier::Earlier;
 pub use extended::ExtendedStream;
 pub use objective::MAX_SOFTMAX_VOCAB;
 pub use options::{Architecture, CbowOptions, Loss, MAX_DIM, MAX_NEGATIVES, MAX_WINDOW};
+pub(crate) use parameters::{ParameterSlice, initial};
 pub use training::{Start, Training};
 pub use tree::HuffmanTree;
 pub use words::WordStream;

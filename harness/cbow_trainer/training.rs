@@ -112,7 +112,7 @@ impl<'a> Training<'a> {
             }
             if let Some(checkpoints) = &self.checkpoints {
                 let vocabulary = self.vocabulary(&plan);
-                checkpoint::save(checkpoints, &state, &vocabulary, &mut parameters)?;
+                checkpoint::save(checkpoints, &state, &vocabulary, &parameters)?;
             }
         }
         progress.finish();
@@ -174,7 +174,7 @@ impl<'a> Training<'a> {
     fn start_parameters(&self, plan: &Plan<'_>) -> Result<Vec<ParameterSlice>> {
         let (tokens, dim) = (self.words.len(), self.options.dim);
         let rows = plan.objective.rows(tokens);
-        let mut parameters = parameters::initial(tokens, rows, dim, self.options.seed)?;
+        let mut parameters = parameters::initial(tokens, rows, self.options)?;
         match self.start {
             Some(Start::Vectors(start)) if start.dim != dim => {
                 return Err(Error::Usage(format!(

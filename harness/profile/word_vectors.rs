@@ -6,13 +6,8 @@ use super::machine::{Machine, Work};
 use super::report::Row;
 use super::timing::median_seconds;
 use crate::Result;
-use crate::cbow_trainer::{Batch, HuffmanTree};
-use crate::huge::HugeSlice;
-use crate::kernels::cbow::{
-    BatchRef, Projection, Slice, SliceMut, activate, damp, damp_workspace_len, forward_slice,
-    slices, update_slice,
-};
-use crate::kernels::mat::{MatMut, MatRef};
+use crate::cbow_trainer::{Batch, CbowOptions, HuffmanTree, ParameterSlice, initial};
+use crate::kernels::cbow::{Projection, activate, damp, damp_workspace_len};
 use crate::kernels::sigmoid::SigmoidMethod;
 
 const DIM: usize = 100;
@@ -25,17 +20,10 @@ const PROJECTION: Projection = Projection::MeanFullShare;
 /// Too small a learning rate to move what is measured.
 const RATE: f32 = 1e-6;
 
-/// What the loops hand to each other: `x` of each slice, and scores, then squares.
+/// What the loops hand to each other: `x` of each table, and scores, then squares.
 struct State {
     x: Vec<Vec<f32>>,
     sums: Vec<f32>,
-}
-
-/// A slice of the parameters.
-struct Parameters {
-    width: usize,
-    vectors: HugeSlice<f32>,
-    thetas: HugeSlice<f32>,
 }
 
 fn batch(windows: &[&[u32]], tree: &HuffmanTree) -> Batch {
@@ -50,41 +38,15 @@ fn batch(windows: &[&[u32]], tree: &HuffmanTree) -> Batch {
 }
 
 impl State {
-    fn new(batch: &Batch) -> Self {
+    fn new(batch: &Batch, parameters: &[ParameterSlice]) -> Self {
         let view = batch.view();
         Self {
-            x: slices(DIM)
-                .map(|s| vec![0.0; view.len() * s.len()])
+            x: parameters
+                .iter()
+                .map(|s| vec![0.0; view.len() * s.width()])
                 .collect(),
             sums: vec![0.0; view.partials_len()],
         }
-    }
-}
-
-impl Parameters {
-    fn new(width: usize) -> Self {
-        Self {
-            width,
-            vectors: HugeSlice::filled(VOCAB_SIZE * width, 1e-2),
-            thetas: HugeSlice::filled((VOCAB_SIZE - 1) * width, 1e-2),
-        }
-    }
-
-    fn forward(&self, batch: BatchRef<'_>, x: &mut [f32], partials: &mut [f32]) {
-        let slice = Slice {
-            vectors: MatRef::new(&self.vectors, VOCAB_SIZE, self.width).expect("sized so"),
-            thetas: MatRef::new(&self.thetas, VOCAB_SIZE - 1, self.width).expect("sized so"),
-        };
-        forward_slice(slice, batch, PROJECTION, x, partials).expect("sized so");
-    }
-
-    fn update(&mut self, batch: BatchRef<'_>, x: &mut [f32], steps: &[f32]) {
-        let (width, vectors, thetas) = (self.width, &mut self.vectors, &mut self.thetas);
-        let slice = SliceMut {
-            vectors: MatMut::new(vectors, VOCAB_SIZE, width).expect("sized so"),
-            thetas: MatMut::new(thetas, VOCAB_SIZE - 1, width).expect("sized so"),
-        };
-        update_slice(slice, batch, PROJECTION, x, steps).expect("sized so");
     }
 }
 
@@ -99,15 +61,21 @@ pub(super) fn measure(machine: &Machine, seconds: f64) -> Result<Vec<Row>> {
         .chunks(WINDOWS_A_BATCH)
         .map(|windows| batch(windows, &tree))
         .collect();
-    let mut states: Vec<State> = batches.iter().map(State::new).collect();
-    let mut parameters: Vec<_> = slices(DIM).map(|s| Parameters::new(s.len())).collect();
+    let options = CbowOptions {
+        dim: DIM,
+        threads: 1,
+        ..CbowOptions::default()
+    };
+    let mut parameters = initial(VOCAB_SIZE, VOCAB_SIZE - 1, &options)?;
+    let state = |batch| State::new(batch, &parameters);
+    let mut states: Vec<State> = batches.iter().map(state).collect();
     let visits: usize = batches.iter().map(|batch| batch.signs().len()).sum();
     let mut workspace = vec![0.0; damp_workspace_len(visits)];
 
     let forward = median_seconds(seconds, || {
         for (batch, State { x, sums }) in batches.iter().zip(&mut states) {
             for (slice, x) in parameters.iter().zip(x) {
-                slice.forward(batch.view(), x, sums);
+                slice.forward(batch.view(), PROJECTION, x, sums);
             }
         }
     })?;
@@ -127,7 +95,7 @@ pub(super) fn measure(machine: &Machine, seconds: f64) -> Result<Vec<Row>> {
     let update = median_seconds(seconds, || {
         for (batch, State { x, sums }) in batches.iter().zip(&mut states) {
             for (slice, x) in parameters.iter_mut().zip(x) {
-                slice.update(batch.view(), x, &sums[..batch.signs().len()]);
+                slice.update(batch.view(), PROJECTION, x, &sums[..batch.signs().len()]);
             }
         }
     })?;

@@ -1,10 +1,13 @@
-//! `x` of each window, and its scores: one slice of a batch.
+//! `x` of each window, and its scores: a batch on one slice, or on two side by side.
 
-use super::rows::{AHEAD, BatchLoop, Row, dot, narrow_dot, narrow_scores, prefetch, rows};
+use super::rows::{
+    AHEAD, BatchLoop, Row, dot, narrow_dot, narrow_scores, prefetch, reduce_sums, rows, slice_of,
+};
 use super::{BatchRef, Projection, Slice};
 use crate::simd::{LANES, Simd};
 
-pub(super) struct Forward<'a> {
+/// A batch on `P` slices side by side.
+pub(super) struct Forward<'a, const P: usize> {
     pub(super) slice: Slice<'a>,
     pub(super) batch: BatchRef<'a>,
     pub(super) projection: Projection,
@@ -12,7 +15,9 @@ pub(super) struct Forward<'a> {
     pub(super) partials: &'a mut [f32],
 }
 
-impl BatchLoop for Forward<'_> {
+impl<const P: usize> BatchLoop for Forward<'_, P> {
+    const SLICES: usize = P;
+
     #[inline(always)]
     fn width(&self) -> usize {
         self.slice.vectors.cols()
@@ -26,7 +31,7 @@ impl BatchLoop for Forward<'_> {
         let (x_rows, _) = self.x.as_chunks_mut::<LANES>().0.as_chunks_mut::<G>();
         let outputs = x_rows.iter_mut().zip(squares);
         let mut later = self.batch.windows();
-        for window in later.by_ref().take(AHEAD) {
+        for window in later.by_ref().take(AHEAD / P) {
             prefetch::<S, G>(simd, (vectors, thetas), window);
         }
         for ((context, nodes), (x_row, square)) in self.batch.windows().zip(outputs) {
@@ -37,8 +42,8 @@ impl BatchLoop for Forward<'_> {
             let (of_sum, _) = self.projection.factors(context.len());
             if const { S::REGISTERS < 4 } {
                 narrow_mean(vectors, context, of_sum, x_row);
-                *square = narrow_dot(simd, x_row, x_row);
-                narrow_scores(simd, x_row, thetas, nodes, own);
+                *square = narrow_dot::<S, G, P>(simd, x_row, x_row);
+                narrow_scores::<S, G, P>(simd, x_row, thetas, nodes, own);
                 continue;
             }
             let mut x = [simd.splat(0.0); G];
@@ -53,8 +58,8 @@ impl BatchLoop for Forward<'_> {
                 *x = simd.mul(*x, simd.splat(of_sum));
                 simd.store(*x, out);
             }
-            *square = dot(simd, x_row, &x);
-            scores_of(simd, &x, thetas, nodes, own);
+            *square = dot::<S, G, P>(simd, x_row, &x);
+            scores_of::<S, G, P>(simd, &x, thetas, nodes, own);
         }
     }
 }
@@ -78,7 +83,7 @@ fn narrow_mean<const G: usize>(vectors: &[Row<G>], context: &[u32], factor: f32,
 /// Scores of the nodes of a window, four at a time, which share the sums over lanes; the last four
 /// may be partly those before, so that no score is left over.
 #[inline(always)]
-fn scores_of<S: Simd, const G: usize>(
+fn scores_of<S: Simd, const G: usize, const P: usize>(
     simd: S,
     x: &[S::V; G],
     thetas: &[Row<G>],
@@ -88,7 +93,7 @@ fn scores_of<S: Simd, const G: usize>(
     let Some(last) = nodes.len().checked_sub(4) else {
         for (node, score) in nodes.iter().zip(scores) {
             if let Some(theta) = thetas.get(*node as usize) {
-                *score = dot(simd, theta, x);
+                *score = dot::<S, G, P>(simd, theta, x);
             }
         }
         return;
@@ -103,14 +108,16 @@ fn scores_of<S: Simd, const G: usize>(
             && let (Some(a), Some(b)) = (thetas.get(*a as usize), thetas.get(*b as usize))
             && let (Some(c), Some(d)) = (thetas.get(*c as usize), thetas.get(*d as usize))
         {
-            let mut sums = [simd.splat(0.0); 4];
-            for ((((a, b), c), d), x) in a.iter().zip(b).zip(c).zip(d).zip(x) {
-                sums[0] = simd.mul_add(simd.load(a), *x, sums[0]);
-                sums[1] = simd.mul_add(simd.load(b), *x, sums[1]);
-                sums[2] = simd.mul_add(simd.load(c), *x, sums[2]);
-                sums[3] = simd.mul_add(simd.load(d), *x, sums[3]);
+            let mut sums = [[simd.splat(0.0); 4]; P];
+            for (g, ((((a, b), c), d), x)) in a.iter().zip(b).zip(c).zip(d).zip(x).enumerate() {
+                if let Some(sums) = sums.get_mut(slice_of::<G, P>(g)) {
+                    sums[0] = simd.mul_add(simd.load(a), *x, sums[0]);
+                    sums[1] = simd.mul_add(simd.load(b), *x, sums[1]);
+                    sums[2] = simd.mul_add(simd.load(c), *x, sums[2]);
+                    sums[3] = simd.mul_add(simd.load(d), *x, sums[3]);
+                }
             }
-            *out = simd.reduce_sum_of_four(sums);
+            *out = reduce_sums(simd, &sums);
         }
         if at >= last {
             break;

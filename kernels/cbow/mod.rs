@@ -30,7 +30,10 @@ mod update;
 pub use activation::activate;
 pub use batch::{BatchRef, blocks};
 pub use damping::{damp, damp_workspace_len};
-pub use slice::{Slice, SliceMut, forward_slice, slices, update_slice};
+pub use slice::{
+    Slice, SliceMut, are_neighbours, forward_slice, forward_two_slices, slices, two_are_faster,
+    update_slice, update_two_slices,
+};
 pub use step::{CbowMut, StepOptions, step, step_workspace_len};
 
 /// How the vectors of a context become one, and what each of them gets of the gradient.

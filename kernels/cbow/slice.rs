@@ -20,7 +20,7 @@ use super::update::Update;
 use super::{BatchRef, Projection};
 use crate::error::ShapeError;
 use crate::mat::{MatMut, MatRef};
-use crate::simd::{LANES, dispatch};
+use crate::simd::{Kernel, LANES, Simd, dispatch};
 use core::ops::Range;
 
 /// The slices of vectors of `dim` elements, in order.
@@ -38,6 +38,34 @@ pub fn slices(dim: usize) -> impl ExactSizeIterator<Item = Range<usize>> + Clone
     let fewest = groups.div_ceil(MAX_GROUPS);
     let count = fewest.next_multiple_of(2).min(groups);
     (0..count).map(move |i| groups * i / count * LANES..groups * (i + 1) / count * LANES)
+}
+
+/// Whether two slices side by side take less time than one after the other: where registers hold all of
+/// a row.
+pub fn two_are_faster() -> bool {
+    dispatch(TwoAreFaster)
+}
+
+struct TwoAreFaster;
+
+impl Kernel for TwoAreFaster {
+    type Output = bool;
+    fn run<S: Simd>(self, _: S) -> bool {
+        S::REGISTERS >= 4 * MAX_GROUPS + 2
+    }
+}
+
+/// Whether two slices may lie side by side, the second one after the first: it begins where the first
+/// ends, and is as wide or sixteen elements wider.
+///
+/// ```
+/// use barelm_kernels::cbow::{are_neighbours, slices};
+/// let of_100: Vec<_> = slices(100).collect();
+/// assert!(are_neighbours(&of_100[0], &of_100[1]));
+/// ```
+pub fn are_neighbours(first: &Range<usize>, second: &Range<usize>) -> bool {
+    let widths = [first.len(), first.len() + LANES];
+    first.end == second.start && widths.contains(&second.len())
 }
 
 /// A slice of all parameters, and of a batch's `x`.
@@ -107,21 +135,62 @@ pub fn forward_slice(
     x: &mut [f32],
     partials: &mut [f32],
 ) -> Result<(), ShapeError> {
-    let Slice { vectors, thetas } = slice;
-    check(batch, vectors, thetas, x)?;
-    if partials.len() != batch.partials_len() {
-        return Err(ShapeError);
-    }
+    check_forward::<1>(slice, batch, x, partials)?;
     if batch.is_of_pairs() {
         dispatch(PairsForward {
             slice,
             batch,
             partials,
         });
-        return Ok(());
+    } else {
+        dispatch(Forward::<1> {
+            slice,
+            batch,
+            projection,
+            x,
+            partials,
+        });
     }
-    dispatch(Forward {
-        slice,
+    Ok(())
+}
+
+/// [`forward_slice`] for two slices side by side ([`are_neighbours`]): the parts of both, added up. One
+/// pass over the rows of both may take less time than two ([`two_are_faster`]).
+///
+/// # Shapes
+/// As for [`forward_slice`], but rows of 32 to 128 elements: those of the first slice, then those of the
+/// second. [`update_two_slices`] takes such rows, too.
+///
+/// # Errors
+/// [`ShapeError`] when shapes differ, a row does not exist, or the batch is [`BatchRef::of_pairs`].
+///
+/// # Precision
+/// The bits of two calls, whose partial sums are added.
+///
+/// # Example
+/// ```
+/// use barelm_kernels::{cbow::*, mat::MatRef};
+/// let (vectors, thetas) = ([0.1; 2 * 48], [0.2; 48]); // slices of 16 and 32 elements
+/// let batch = BatchRef::new(&[0, 1], &[0], &[0, 1], &[0])?;
+/// let slices = Slice {
+///     vectors: MatRef::new(&vectors, 2, 48)?,
+///     thetas: MatRef::new(&thetas, 1, 48)?,
+/// };
+/// let (mut x, mut partials) = ([0.0; 48], [0.0; 2]);
+/// forward_two_slices(slices, batch, Projection::Mean, &mut x, &mut partials)?;
+/// assert!((partials[0] - 48.0 * 0.1 * 0.2).abs() < 1e-6);
+/// # Ok::<(), barelm_kernels::error::ShapeError>(())
+/// ```
+pub fn forward_two_slices(
+    slices: Slice<'_>,
+    batch: BatchRef<'_>,
+    projection: Projection,
+    x: &mut [f32],
+    partials: &mut [f32],
+) -> Result<(), ShapeError> {
+    check_forward::<2>(slices, batch, x, partials)?;
+    dispatch(Forward::<2> {
+        slice: slices,
         batch,
         projection,
         x,
@@ -152,21 +221,39 @@ pub fn update_slice(
     x: &mut [f32],
     steps: &[f32],
 ) -> Result<(), ShapeError> {
-    let (vectors, thetas) = (slice.vectors.as_ref(), slice.thetas.as_ref());
-    check(batch, vectors, thetas, x)?;
-    if steps.len() != batch.scores_len() {
-        return Err(ShapeError);
-    }
+    check_update::<1>(&slice, batch, x, steps)?;
     if batch.is_of_pairs() {
         dispatch(PairsUpdate {
             slice,
             batch,
             steps,
         });
-        return Ok(());
+    } else {
+        dispatch(Update::<1> {
+            slice,
+            batch,
+            projection,
+            x,
+            steps,
+        });
     }
-    dispatch(Update {
-        slice,
+    Ok(())
+}
+
+/// [`update_slice`] for two slices side by side, with the same bits; see [`forward_two_slices`].
+///
+/// # Errors
+/// [`ShapeError`] when shapes differ, a row does not exist, or the batch is [`BatchRef::of_pairs`].
+pub fn update_two_slices(
+    slices: SliceMut<'_>,
+    batch: BatchRef<'_>,
+    projection: Projection,
+    x: &mut [f32],
+    steps: &[f32],
+) -> Result<(), ShapeError> {
+    check_update::<2>(&slices, batch, x, steps)?;
+    dispatch(Update::<2> {
+        slice: slices,
         batch,
         projection,
         x,
@@ -175,7 +262,36 @@ pub fn update_slice(
     Ok(())
 }
 
-fn check(
+fn check_forward<const P: usize>(
+    slice: Slice<'_>,
+    batch: BatchRef<'_>,
+    x: &[f32],
+    partials: &[f32],
+) -> Result<(), ShapeError> {
+    check::<P>(batch, slice.vectors, slice.thetas, x)?;
+    if partials.len() == batch.partials_len() {
+        Ok(())
+    } else {
+        Err(ShapeError)
+    }
+}
+
+fn check_update<const P: usize>(
+    slice: &SliceMut<'_>,
+    batch: BatchRef<'_>,
+    x: &[f32],
+    steps: &[f32],
+) -> Result<(), ShapeError> {
+    check::<P>(batch, slice.vectors.as_ref(), slice.thetas.as_ref(), x)?;
+    if steps.len() == batch.scores_len() {
+        Ok(())
+    } else {
+        Err(ShapeError)
+    }
+}
+
+/// Shapes of `P` slices side by side; two of them are not for skip-gram.
+fn check<const P: usize>(
     batch: BatchRef<'_>,
     vectors: MatRef<'_>,
     thetas: MatRef<'_>,
@@ -183,7 +299,8 @@ fn check(
 ) -> Result<(), ShapeError> {
     let width = vectors.cols();
     let fits = width.is_multiple_of(LANES)
-        && (1..=MAX_GROUPS).contains(&(width / LANES))
+        && (P..=P * MAX_GROUPS).contains(&(width / LANES))
+        && (P == 1 || !batch.is_of_pairs())
         && (thetas.cols() == width || thetas.rows() == 0)
         && [vectors, thetas]
             .iter()

@@ -2,6 +2,7 @@
 
 mod batch;
 mod pairs;
+mod two_slices;
 
 use super::step::Step;
 use super::*;

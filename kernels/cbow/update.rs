@@ -1,10 +1,11 @@
-//! The steps of a batch, on one slice.
+//! The steps of a batch, on one slice, or on two side by side.
 
-use super::rows::{BatchLoop, Row, part_of_mut, rows_mut};
+use super::rows::{BatchLoop, MAX_GROUPS, Row, part_of_mut, rows_mut};
 use super::{BatchRef, Projection, SliceMut};
 use crate::simd::{LANES, Simd};
 
-pub(super) struct Update<'a> {
+/// A batch on `P` slices side by side.
+pub(super) struct Update<'a, const P: usize> {
     pub(super) slice: SliceMut<'a>,
     pub(super) batch: BatchRef<'a>,
     pub(super) projection: Projection,
@@ -12,7 +13,9 @@ pub(super) struct Update<'a> {
     pub(super) steps: &'a [f32],
 }
 
-impl BatchLoop for Update<'_> {
+impl<const P: usize> BatchLoop for Update<'_, P> {
+    const SLICES: usize = P;
+
     #[inline(always)]
     fn width(&self) -> usize {
         self.slice.vectors.cols()
@@ -38,13 +41,14 @@ impl BatchLoop for Update<'_> {
                 steps: own,
                 share,
             };
-            if const { S::REGISTERS < 4 } {
-                for at in 0..G {
-                    window.update::<S, 1>(simd, at, vectors, thetas);
+            // Of whole rows, or of parts, registers hold `x` and `e`.
+            if const { S::REGISTERS < 2 * G + 2 && (G > MAX_GROUPS || S::REGISTERS < 4) } {
+                for from in 0..G {
+                    window.update::<S, 1>(simd, from, vectors, thetas);
                 }
-            } else if G == 4 && S::REGISTERS < 4 * G {
+            } else if const { G == 4 && S::REGISTERS < 4 * G } {
                 window.update::<S, 2>(simd, 0, vectors, thetas);
-                window.update::<S, 2>(simd, 1, vectors, thetas);
+                window.update::<S, 2>(simd, 2, vectors, thetas);
             } else {
                 window.update::<S, G>(simd, 0, vectors, thetas);
             }
@@ -62,25 +66,25 @@ struct Window<'a, const G: usize> {
 }
 
 impl<const G: usize> Window<'_, G> {
-    /// Updates the `at`th `T` groups of its rows: as many as registers hold `x` and `e` of.
+    /// Updates `T` groups of its rows, from one on.
     #[cfg_attr(target_pointer_width = "32", inline(never))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
     fn update<S: Simd, const T: usize>(
         &self,
         simd: S,
-        at: usize,
+        from: usize,
         vectors: &mut [Row<G>],
         thetas: &mut [Row<G>],
     ) {
         let (mut x, mut e) = ([simd.splat(0.0); T], [simd.splat(0.0); T]);
-        if let Some(row) = self.x.as_chunks::<T>().0.get(at) {
+        if let Some(row) = self.x.get(from..).and_then(|x| x.first_chunk::<T>()) {
             for (x, row) in x.iter_mut().zip(row) {
                 *x = simd.load(row);
             }
         }
         for (node, step) in self.nodes.iter().zip(self.steps) {
             let step = simd.splat(*step);
-            if let Some(theta) = part_of_mut::<G, T>(thetas, *node, at) {
+            if let Some(theta) = part_of_mut::<G, T>(thetas, *node, from) {
                 for ((theta, x), e) in theta.iter_mut().zip(&x).zip(&mut e) {
                     let old = simd.load(theta);
                     *e = simd.mul_add(step, old, *e);
@@ -92,7 +96,7 @@ impl<const G: usize> Window<'_, G> {
             *e = simd.mul(*e, simd.splat(self.share));
         }
         for token in self.context {
-            if let Some(row) = part_of_mut::<G, T>(vectors, *token, at) {
+            if let Some(row) = part_of_mut::<G, T>(vectors, *token, from) {
                 for (row, e) in row.iter_mut().zip(&e) {
                     simd.store(simd.add(simd.load(row), *e), row);
                 }

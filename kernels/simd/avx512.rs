@@ -4,7 +4,7 @@
 use super::{BYTES, Kernel, LANES, SIGNED, Simd};
 use core::arch::x86_64::*;
 use keys::{eight_keys, hashes_of_eight};
-use sums::sums_of_four;
+use sums::{sums_of_four, sums_of_four_and_four};
 
 mod keys;
 mod sums;
@@ -294,6 +294,12 @@ impl Simd for Avx512 {
     fn reduce_sum_of_four(self, vectors: [__m512; 4]) -> [f32; 4] {
         // SAFETY: `self` proves AVX-512 F.
         unsafe { sums_of_four(vectors) }
+    }
+
+    #[inline(always)]
+    fn reduce_sums_of_four(self, a: [__m512; 4], b: [__m512; 4]) -> [f32; 4] {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { sums_of_four_and_four(a, b) }
     }
 
     #[inline(always)]

@@ -259,6 +259,16 @@ pub trait Simd: Copy {
         ]
     }
 
+    /// [`Simd::reduce_sum_of_four`] of `a` and of `b`, added up.
+    #[inline(always)]
+    fn reduce_sums_of_four(self, a: [Self::V; 4], b: [Self::V; 4]) -> [f32; 4] {
+        let (mut sums, others) = (self.reduce_sum_of_four(a), self.reduce_sum_of_four(b));
+        for (sum, other) in sums.iter_mut().zip(others) {
+            *sum += other;
+        }
+        sums
+    }
+
     /// Largest lane; unspecified if a lane is NaN.
     #[inline(always)]
     fn reduce_max(self, v: Self::V) -> f32 {

@@ -132,12 +132,12 @@ fn narrow_block<S: Simd, const G: usize, const W: usize>(
     squares: &mut [f32],
 ) {
     for (x, square) in xs.iter().zip(squares) {
-        *square = narrow_dot(simd, x, x);
+        *square = narrow_dot::<S, G, 1>(simd, x, x);
     }
     for (node, scores) in nodes.iter().zip(scores.as_chunks_mut::<W>().0) {
         if let Some(theta) = thetas.get(*node as usize) {
             for (x, score) in xs.iter().zip(scores) {
-                *score = narrow_dot(simd, theta, x);
+                *score = narrow_dot::<S, G, 1>(simd, theta, x);
             }
         }
     }

@@ -56,17 +56,17 @@ fn block<S: Simd, const G: usize, const W: usize>(
     };
     let visits = (nodes, own.as_chunks::<W>().0);
     if const { S::REGISTERS < 4 } {
-        for at in 0..G {
-            narrow_part::<G, W>(at, vectors, words, thetas, visits);
+        for from in 0..G {
+            narrow_part::<G, W>(from, vectors, words, thetas, visits);
         }
     } else if const { groups_that_fit::<S, W>() >= G } {
         part::<S, G, G, W>(simd, 0, vectors, words, thetas, visits);
     } else if const { groups_that_fit::<S, W>() >= 2 && G == 4 } {
         part::<S, G, 2, W>(simd, 0, vectors, words, thetas, visits);
-        part::<S, G, 2, W>(simd, 1, vectors, words, thetas, visits);
+        part::<S, G, 2, W>(simd, 2, vectors, words, thetas, visits);
     } else {
-        for at in 0..G {
-            part::<S, G, 1, W>(simd, at, vectors, words, thetas, visits);
+        for from in 0..G {
+            part::<S, G, 1, W>(simd, from, vectors, words, thetas, visits);
         }
     }
 }
@@ -76,12 +76,12 @@ const fn groups_that_fit<S: Simd, const W: usize>() -> usize {
     S::REGISTERS.saturating_sub(2 + W) / (2 * W)
 }
 
-/// The `at`th `T` groups of all rows. A theta gives `e` what it was, and takes its steps, while it is
+/// `T` groups of all rows, from one on. A theta gives `e` what it was, and takes its steps, while it is
 /// in registers.
 #[inline(always)]
 fn part<S: Simd, const G: usize, const T: usize, const W: usize>(
     simd: S,
-    at: usize,
+    from: usize,
     vectors: &mut [Row<G>],
     words: &[u32; W],
     thetas: &mut [Row<G>],
@@ -89,12 +89,12 @@ fn part<S: Simd, const G: usize, const T: usize, const W: usize>(
 ) {
     let (mut xs, mut es) = ([[simd.splat(0.0); T]; W], [[simd.splat(0.0); T]; W]);
     for (x, word) in xs.iter_mut().zip(words) {
-        if let Some(row) = part_of::<G, T>(vectors, *word, at) {
+        if let Some(row) = part_of::<G, T>(vectors, *word, from) {
             *x = loaded(simd, row);
         }
     }
     for (node, steps) in nodes.iter().zip(steps) {
-        if let Some(theta) = part_of_mut::<G, T>(thetas, *node, at) {
+        if let Some(theta) = part_of_mut::<G, T>(thetas, *node, from) {
             for (t, theta) in theta.iter_mut().enumerate() {
                 let old = simd.load(theta);
                 let mut new = old;
@@ -109,7 +109,7 @@ fn part<S: Simd, const G: usize, const T: usize, const W: usize>(
     }
     // A word may stand twice in a block: its row is read again.
     for (e, word) in es.iter().zip(words) {
-        if let Some(row) = part_of_mut::<G, T>(vectors, *word, at) {
+        if let Some(row) = part_of_mut::<G, T>(vectors, *word, from) {
             for (row, e) in row.iter_mut().zip(e) {
                 simd.store(simd.add(simd.load(row), *e), row);
             }
@@ -120,7 +120,7 @@ fn part<S: Simd, const G: usize, const T: usize, const W: usize>(
 /// [`part`] for machines whose registers do not hold a group, with little on the stack.
 #[inline(never)]
 fn narrow_part<const G: usize, const W: usize>(
-    at: usize,
+    from: usize,
     vectors: &mut [Row<G>],
     words: &[u32; W],
     thetas: &mut [Row<G>],
@@ -128,12 +128,12 @@ fn narrow_part<const G: usize, const W: usize>(
 ) {
     let mut es = [[0.0; LANES]; W];
     for (node, steps) in nodes.iter().zip(steps) {
-        let Some([theta]) = part_of_mut::<G, 1>(thetas, *node, at) else {
+        let Some([theta]) = part_of_mut::<G, 1>(thetas, *node, from) else {
             continue;
         };
         let old = *theta;
         for ((word, e), step) in words.iter().zip(&mut es).zip(steps) {
-            if let Some([x]) = part_of::<G, 1>(vectors, *word, at) {
+            if let Some([x]) = part_of::<G, 1>(vectors, *word, from) {
                 for (((theta, old), x), e) in theta.iter_mut().zip(&old).zip(x).zip(e) {
                     *e += step * old;
                     *theta += step * x;
@@ -142,7 +142,7 @@ fn narrow_part<const G: usize, const W: usize>(
         }
     }
     for (e, word) in es.iter().zip(words) {
-        if let Some([row]) = part_of_mut::<G, 1>(vectors, *word, at) {
+        if let Some([row]) = part_of_mut::<G, 1>(vectors, *word, from) {
             row.iter_mut().zip(e).for_each(|(row, e)| *row += e);
         }
     }

@@ -89,7 +89,7 @@ impl Windows {
                         batch,
                         partials,
                     }),
-                    false => backend.run(Forward {
+                    false => backend.run(Forward::<1> {
                         slice,
                         batch,
                         projection,
@@ -130,7 +130,7 @@ impl Windows {
                     batch,
                     steps: scores,
                 }),
-                false => backend.run(Update {
+                false => backend.run(Update::<1> {
                     slice,
                     batch,
                     projection,
