@@ -2,6 +2,7 @@
 
 use crate::kernels::cbow::{BatchRef, blocks};
 use std::iter::repeat_n;
+use std::ops::Range;
 
 /// Windows with their contexts, their targets, and the rows of the output table that decide.
 pub(crate) struct Batch {
@@ -41,47 +42,48 @@ impl Batch {
         self.signs.clear();
     }
 
-    /// Appends a window: its context in two parts, and the rows of its target. Bit `i` of the code
-    /// says what row `i` is to answer; without a code all rows compete, in a softmax.
+    /// Appends a window, and the rows of its target. Bit `i` of the code says what row `i` is to answer;
+    /// without a code all rows compete, in a softmax.
     #[inline]
-    pub(crate) fn push(
-        &mut self,
-        [before, after]: [&[u32]; 2],
-        target: u32,
-        (rows, code): (&[u32], Option<u64>),
-    ) {
-        self.contexts.extend_from_slice(before);
-        self.contexts.extend_from_slice(after);
+    pub(crate) fn push(&mut self, window: Window<'_>, (rows, code): (&[u32], Option<u64>)) {
+        self.push_context(&window);
         self.push_rows(rows);
-        self.targets.push(target);
+        self.targets.push(window.target());
         if let Some(code) = code {
-            self.signs.extend(signs_of(code, rows.len()));
+            let end = self.signs.len() + rows.len();
+            for first in (0..rows.len()).step_by(SIGNS) {
+                self.signs.extend_from_slice(&signs_of(code >> first));
+            }
+            self.signs.truncate(end);
+        }
+    }
+
+    /// The words before the target, then those after it.
+    #[inline]
+    fn push_context(&mut self, window: &Window<'_>) {
+        for part in window.parts() {
+            push_part(&mut self.contexts, window.text, part);
         }
     }
 
     /// As [`Batch::push`], but each word of the context is to predict the target by itself. All of a
     /// batch are pushed so.
     #[inline]
-    pub(crate) fn push_pairs(
-        &mut self,
-        [before, after]: [&[u32]; 2],
-        target: u32,
-        (rows, code): (&[u32], Option<u64>),
-    ) {
+    pub(crate) fn push_pairs(&mut self, window: Window<'_>, (rows, code): (&[u32], Option<u64>)) {
         self.in_pairs = true;
+        let (target, [before, after]) = (window.target(), window.parts());
+        let words = before.len() + after.len();
         let Some(code) = code else {
             // The scores of a softmax lie side by side: those of a pair, not of a block of pairs.
-            for word in before.iter().chain(after) {
-                self.contexts.push(*word);
+            for word in before.chain(after) {
+                self.contexts.push(window.text[word]);
                 self.push_rows(rows);
                 self.targets.push(target);
             }
             return;
         };
-        self.contexts.extend_from_slice(before);
-        self.contexts.extend_from_slice(after);
+        self.push_context(&window);
         self.push_rows(rows);
-        let words = before.len() + after.len();
         self.targets.extend(repeat_n(target, words));
         for block in blocks(words) {
             match block {
@@ -106,8 +108,10 @@ impl Batch {
         let start = self.signs.len();
         self.signs.resize(start + WORDS * rows, 0.0);
         let (out, _) = self.signs[start..].as_chunks_mut();
-        for (out, sign) in out.iter_mut().zip(signs_of(code, rows)) {
-            *out = [sign; WORDS];
+        for (first, out) in (0..).step_by(SIGNS).zip(out.chunks_mut(SIGNS)) {
+            for (out, sign) in out.iter_mut().zip(signs_of(code >> first)) {
+                *out = [sign; WORDS];
+            }
         }
     }
 
@@ -149,8 +153,51 @@ impl Batch {
     }
 }
 
-/// 1 where the bit is 1, else -1; without a branch, which nothing could foresee.
-fn signs_of(code: u64, rows: usize) -> impl Iterator<Item = f32> {
-    let sign_bit = move |i| ((!code >> i & 1) as u32) << 31;
-    (0..rows).map(move |i| f32::from_bits(1.0f32.to_bits() | sign_bit(i)))
+/// Signs that are made at once.
+const SIGNS: usize = 16;
+
+/// For each bit 1 where it is 1, else -1; without a branch, which nothing could foresee.
+fn signs_of(code: u64) -> [f32; SIGNS] {
+    let sign_bit = |i: usize| if code & 1 << i == 0 { 1 << 31 } else { 0 };
+    std::array::from_fn(|i| f32::from_bits(1.0f32.to_bits() | sign_bit(i)))
+}
+
+/// Words that are copied at once.
+const WORDS: usize = 8;
+
+/// Appends a part of a text. A short one is copied with what is behind it, which is then dropped: its
+/// length, which is hard to foresee, decides nothing.
+#[inline]
+fn push_part(list: &mut Vec<u32>, text: &[u32], part: Range<usize>) {
+    let block = text
+        .get(part.start..)
+        .and_then(<[u32]>::first_chunk::<WORDS>);
+    match block {
+        Some(block) if part.len() <= WORDS => {
+            let end = list.len() + part.len();
+            list.extend_from_slice(block);
+            list.truncate(end);
+        }
+        _ => list.extend_from_slice(&text[part]),
+    }
+}
+
+/// A target in its text, and how many words on each side of it are its context.
+pub(crate) struct Window<'a> {
+    pub(crate) text: &'a [u32],
+    pub(crate) at: usize,
+    pub(crate) size: usize,
+}
+
+impl Window<'_> {
+    fn target(&self) -> u32 {
+        self.text[self.at]
+    }
+
+    /// Where the words before the target are, and those after it.
+    pub(crate) fn parts(&self) -> [Range<usize>; 2] {
+        let start = self.at.saturating_sub(self.size);
+        let end = self.text.len().min(self.at + 1 + self.size);
+        [start..self.at, self.at + 1..end]
+    }
 }

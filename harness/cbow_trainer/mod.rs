@@ -37,7 +37,7 @@ mod windows;
 mod words;
 
 pub use crate::checkpoints::Checkpoints;
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Window};
 pub use earlier::Earlier;
 pub use extended::ExtendedStream;
 pub use objective::MAX_SOFTMAX_VOCAB;

@@ -2,7 +2,7 @@
 //!
 //! All random numbers come from one generator in the order of the text.
 
-use super::batch::Batch;
+use super::batch::{Batch, Window};
 use super::objective::Objective;
 use super::{Architecture, CbowOptions};
 use crate::kernels::rng::Rng;
@@ -128,17 +128,13 @@ impl<'a> Windows<'a> {
     /// Appends the window around the target.
     #[inline]
     fn push_window(&mut self, size: usize, rng: &mut Rng, batch: &mut Batch) {
-        let (before, from_target) = self.place.sentence.split_at(self.place.target);
-        let [target, after @ ..] = from_target else {
-            return;
-        };
-        let before = &before[before.len().saturating_sub(size)..];
-        let after = &after[..after.len().min(size)];
-        if !(before.is_empty() && after.is_empty()) {
-            let decide = self.objective.decide(*target, rng, &mut self.drawn);
+        let (text, at) = (&self.place.sentence[..], self.place.target);
+        if text.len() > 1 {
+            let decide = self.objective.decide(text[at], rng, &mut self.drawn);
+            let window = Window { text, at, size };
             match self.architecture {
-                Architecture::Cbow => batch.push([before, after], *target, decide),
-                Architecture::SkipGram => batch.push_pairs([before, after], *target, decide),
+                Architecture::Cbow => batch.push(window, decide),
+                Architecture::SkipGram => batch.push_pairs(window, decide),
             }
         }
     }

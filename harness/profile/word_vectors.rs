@@ -6,7 +6,7 @@ use super::machine::{Machine, Work};
 use super::report::Row;
 use super::timing::median_seconds;
 use crate::Result;
-use crate::cbow_trainer::{Batch, CbowOptions, HuffmanTree, ParameterSlice, initial};
+use crate::cbow_trainer::{Batch, CbowOptions, HuffmanTree, ParameterSlice, Window, initial};
 use crate::kernels::cbow::{Projection, activate, damp, damp_workspace_len};
 use crate::kernels::sigmoid::SigmoidMethod;
 
@@ -29,10 +29,9 @@ struct State {
 fn batch(windows: &[&[u32]], tree: &HuffmanTree) -> Batch {
     let mut batch = Batch::default();
     for window in windows {
-        if let [context @ .., target] = *window {
-            let (path, code) = tree.view().path(*target);
-            batch.push([context, &[]], *target, (path, Some(code)));
-        }
+        let (text, at, size) = (*window, CONTEXT, CONTEXT);
+        let (path, code) = tree.view().path(text[at]);
+        batch.push(Window { text, at, size }, (path, Some(code)));
     }
     batch
 }
