@@ -5,13 +5,15 @@
 //! threads that own different slices never touch each other's parameters. For a batch:
 //!
 //! 1. [`forward_slice`] on every slice: `x`, and its parts of each score and of `|x|^2`;
-//! 2. those parts are exchanged and added in the order of the slices: the only meeting point;
+//! 2. those parts are exchanged and added, two slices and two, then those sums in their order: the only
+//!    meeting point;
 //! 3. [`super::activate`] and [`super::damp`]: losses and steps, the same for all slices;
 //! 4. [`update_slice`] on every slice, window after window.
 //!
-//! Slices follow from the dimension alone, so results do not depend on the number of threads.
-//! Scores are those of the parameters before the batch. A batch of one window is exactly
-//! [`super::step`].
+//! A thread that owns both of two slices may have them side by side in one table, and take them in one
+//! pass: [`forward_two_slices`], [`update_two_slices`]. Slices follow from the dimension alone, so
+//! results do not depend on the number of threads. Scores are those of the parameters before the batch.
+//! A batch of one window is exactly [`super::step`].
 
 use super::forward::Forward;
 use super::pairs::{PairsForward, PairsUpdate};
