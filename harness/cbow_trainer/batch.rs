@@ -201,3 +201,35 @@ impl Window<'_> {
         [start..self.at, self.at + 1..end]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Short contexts and long ones, at both ends of a text and within it; codes of up to 64 bits.
+    #[test]
+    fn windows_are_the_words_around_with_a_sign_for_each_bit() {
+        let text: Vec<u32> = (100..140).collect();
+        let rows: Vec<u32> = (0..64).collect();
+        let code = 0x9e37_79b9_7f4a_7c15;
+        let mut batch = Batch::default();
+        let mut wanted = Vec::new();
+        for (at, size) in (0..40).flat_map(|at| (1..=12).map(move |size| (at, size))) {
+            let rows = &rows[..1 + (7 * at + size) % 64];
+            let text = &text[..];
+            batch.push(Window { text, at, size }, (rows, Some(code)));
+            let is_near = |other: &usize| *other != at && other.abs_diff(at) <= size;
+            let near: Vec<u32> = (0..40).filter(is_near).map(|i| text[i]).collect();
+            wanted.push((near, rows));
+        }
+        let mut signs = batch.signs().iter();
+        for (b, (context, rows)) in wanted.iter().enumerate() {
+            assert_eq!(batch.view().window(b), (&context[..], *rows));
+            for bit in 0..rows.len() {
+                let sign = [-1.0, 1.0][(code >> bit & 1) as usize];
+                assert_eq!(signs.next(), Some(&sign), "window {b}, bit {bit}");
+            }
+        }
+        assert_eq!((batch.len(), signs.next()), (wanted.len(), None));
+    }
+}

@@ -210,6 +210,27 @@ mod tests {
     }
 
     #[test]
+    fn two_slices_are_added_first_here_or_where_they_were_computed() {
+        let exchange = Exchange::new(5, 1);
+        for (slice, part) in [(0, 1.0), (2, 10.0), (3, 100.0), (4, 1000.0)] {
+            *exchange.partial(0, slice) = vec![part, 2.0 * part];
+        }
+        let mut sums = vec![7.0];
+        exchange.sum_into(0, &mut sums);
+        assert_eq!(
+            sums,
+            [1111.0, 2222.0],
+            "slices 0 and 1 are in the first buffer"
+        );
+        // In another order the small ones would be lost.
+        for (slice, part) in [(0, 1e8), (1, 0.0), (2, 3.0), (3, 3.0), (4, 0.0)] {
+            *exchange.partial(0, slice) = vec![part];
+        }
+        exchange.sum_into(0, &mut sums);
+        assert_eq!(sums, [1e8 + 6.0]);
+    }
+
+    #[test]
     fn a_panic_reaches_the_threads_that_wait() {
         let exchange = Exchange::new(1, 2);
         std::thread::scope(|scope| {
