@@ -163,7 +163,7 @@ fn signs_of(code: u64) -> [f32; SIGNS] {
 }
 
 /// Words that are copied at once.
-const WORDS: usize = 8;
+const BLOCK: usize = 8;
 
 /// Appends a part of a text. A short one is copied with what is behind it, which is then dropped: its
 /// length, which is hard to foresee, decides nothing.
@@ -171,9 +171,9 @@ const WORDS: usize = 8;
 fn push_part(list: &mut Vec<u32>, text: &[u32], part: Range<usize>) {
     let block = text
         .get(part.start..)
-        .and_then(<[u32]>::first_chunk::<WORDS>);
+        .and_then(<[u32]>::first_chunk::<BLOCK>);
     match block {
-        Some(block) if part.len() <= WORDS => {
+        Some(block) if part.len() <= BLOCK => {
             let end = list.len() + part.len();
             list.extend_from_slice(block);
             list.truncate(end);

@@ -137,7 +137,8 @@ pub fn forward_slice(
     x: &mut [f32],
     partials: &mut [f32],
 ) -> Result<(), ShapeError> {
-    check_forward::<1>(slice, batch, x, partials)?;
+    let sized = partials.len() == batch.partials_len();
+    check::<1>(batch, slice.vectors, slice.thetas, x, sized)?;
     if batch.is_of_pairs() {
         dispatch(PairsForward {
             slice,
@@ -171,8 +172,8 @@ pub fn forward_slice(
 ///
 /// # Example
 /// ```
-/// use barelm_kernels::{cbow::*, mat::MatRef};
-/// let (vectors, thetas) = ([0.1; 2 * 48], [0.2; 48]); // slices of 16 and 32 elements
+/// use barelm_kernels::{cbow::*, mat::*};
+/// let (mut vectors, mut thetas) = ([0.1; 2 * 48], [0.2; 48]); // slices of 16 and 32 elements
 /// let batch = BatchRef::new(&[0, 1], &[0], &[0, 1], &[0])?;
 /// let slices = Slice {
 ///     vectors: MatRef::new(&vectors, 2, 48)?,
@@ -181,6 +182,12 @@ pub fn forward_slice(
 /// let (mut x, mut partials) = ([0.0; 48], [0.0; 2]);
 /// forward_two_slices(slices, batch, Projection::Mean, &mut x, &mut partials)?;
 /// assert!((partials[0] - 48.0 * 0.1 * 0.2).abs() < 1e-6);
+/// let slices = SliceMut {
+///     vectors: MatMut::new(&mut vectors, 2, 48)?,
+///     thetas: MatMut::new(&mut thetas, 1, 48)?,
+/// };
+/// update_two_slices(slices, batch, Projection::Mean, &mut x, &[0.5])?; // a step of 0.5
+/// assert!((thetas[0] - (0.2 + 0.5 * 0.1)).abs() < 1e-6);
 /// # Ok::<(), barelm_kernels::error::ShapeError>(())
 /// ```
 pub fn forward_two_slices(
@@ -190,7 +197,8 @@ pub fn forward_two_slices(
     x: &mut [f32],
     partials: &mut [f32],
 ) -> Result<(), ShapeError> {
-    check_forward::<2>(slices, batch, x, partials)?;
+    let sized = partials.len() == batch.partials_len();
+    check::<2>(batch, slices.vectors, slices.thetas, x, sized)?;
     dispatch(Forward::<2> {
         slice: slices,
         batch,
@@ -223,7 +231,14 @@ pub fn update_slice(
     x: &mut [f32],
     steps: &[f32],
 ) -> Result<(), ShapeError> {
-    check_update::<1>(&slice, batch, x, steps)?;
+    let sized = steps.len() == batch.scores_len();
+    check::<1>(
+        batch,
+        slice.vectors.as_ref(),
+        slice.thetas.as_ref(),
+        x,
+        sized,
+    )?;
     if batch.is_of_pairs() {
         dispatch(PairsUpdate {
             slice,
@@ -242,10 +257,19 @@ pub fn update_slice(
     Ok(())
 }
 
-/// [`update_slice`] for two slices side by side, with the same bits; see [`forward_two_slices`].
+/// [`update_slice`] for two slices side by side.
+///
+/// # Shapes
+/// As for [`forward_two_slices`], whose `x` it takes, and spoils; `steps`: as for [`update_slice`].
 ///
 /// # Errors
 /// [`ShapeError`] when shapes differ, a row does not exist, or the batch is [`BatchRef::of_pairs`].
+///
+/// # Precision
+/// The bits of two calls of [`update_slice`].
+///
+/// # Example
+/// See [`forward_two_slices`].
 pub fn update_two_slices(
     slices: SliceMut<'_>,
     batch: BatchRef<'_>,
@@ -253,7 +277,14 @@ pub fn update_two_slices(
     x: &mut [f32],
     steps: &[f32],
 ) -> Result<(), ShapeError> {
-    check_update::<2>(&slices, batch, x, steps)?;
+    let sized = steps.len() == batch.scores_len();
+    check::<2>(
+        batch,
+        slices.vectors.as_ref(),
+        slices.thetas.as_ref(),
+        x,
+        sized,
+    )?;
     dispatch(Update::<2> {
         slice: slices,
         batch,
@@ -264,45 +295,19 @@ pub fn update_two_slices(
     Ok(())
 }
 
-fn check_forward<const P: usize>(
-    slice: Slice<'_>,
-    batch: BatchRef<'_>,
-    x: &[f32],
-    partials: &[f32],
-) -> Result<(), ShapeError> {
-    check::<P>(batch, slice.vectors, slice.thetas, x)?;
-    if partials.len() == batch.partials_len() {
-        Ok(())
-    } else {
-        Err(ShapeError)
-    }
-}
-
-fn check_update<const P: usize>(
-    slice: &SliceMut<'_>,
-    batch: BatchRef<'_>,
-    x: &[f32],
-    steps: &[f32],
-) -> Result<(), ShapeError> {
-    check::<P>(batch, slice.vectors.as_ref(), slice.thetas.as_ref(), x)?;
-    if steps.len() == batch.scores_len() {
-        Ok(())
-    } else {
-        Err(ShapeError)
-    }
-}
-
-/// Shapes of `P` slices side by side; two of them are not for skip-gram.
+/// Shapes of `P` slices side by side; two of them are not for skip-gram. `other` is whether the rest fits.
 fn check<const P: usize>(
     batch: BatchRef<'_>,
     vectors: MatRef<'_>,
     thetas: MatRef<'_>,
     x: &[f32],
+    other: bool,
 ) -> Result<(), ShapeError> {
     let width = vectors.cols();
     let fits = width.is_multiple_of(LANES)
         && (P..=P * MAX_GROUPS).contains(&(width / LANES))
         && (P == 1 || !batch.is_of_pairs())
+        && other
         && (thetas.cols() == width || thetas.rows() == 0)
         && [vectors, thetas]
             .iter()

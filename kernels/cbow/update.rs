@@ -42,7 +42,7 @@ impl<const P: usize> BatchLoop for Update<'_, P> {
                 share,
             };
             // Of whole rows, or of parts, registers hold `x` and `e`.
-            if const { S::REGISTERS < 2 * G + 2 && (G > MAX_GROUPS || S::REGISTERS < 4) } {
+            if const { S::REGISTERS < 4 || G > MAX_GROUPS && S::REGISTERS < 2 * G + 2 } {
                 for from in 0..G {
                     window.update::<S, 1>(simd, from, vectors, thetas);
                 }

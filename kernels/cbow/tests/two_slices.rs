@@ -15,7 +15,7 @@ struct Tables {
 
 impl Tables {
     fn apart(widths: [usize; 2]) -> Self {
-        let table = |seed| widths.map(|width| values(ROWS * width, seed + width as u64).to_vec());
+        let table = |seed| widths.map(|width| values(ROWS * width, seed + width as u64));
         Self {
             widths: widths.to_vec(),
             vectors: table(1).to_vec(),
