@@ -1,9 +1,9 @@
 //! A pass over the text, on several threads that own different slices.
 //!
-//! Every thread takes the same batches and computes the same steps from the sum of all partial
+//! Every thread makes the same batches and computes the same steps from the sum of all partial
 //! scores; it differs from the others only in the slices that it reads and changes. The first
-//! thread, whose slices are never wider than the others', also reports, and makes the next batch
-//! before it meets the others.
+//! thread, whose slices are never wider than the others', also reports. (A thread that makes batches for
+//! all is late at every meeting, and writes to memory that is in the caches of others.)
 
 use super::CbowOptions;
 use super::batch::Batch;
@@ -71,8 +71,10 @@ pub(super) struct Passed {
     pub(super) is_done: bool,
 }
 
-/// Runs a pass to its end, or until `report`, which sees the totals after each batch and at the
-/// end, wishes to pause.
+/// Sees the totals after each batch, and after the last one, which its second argument says.
+type Report<'a> = &'a mut dyn FnMut(&Totals, bool) -> Result<Wish>;
+
+/// Runs a pass to its end, or until `report` wishes to pause.
 ///
 /// # Errors
 /// Those of `report`.
@@ -99,23 +101,14 @@ pub(super) fn run(
         });
         first += share;
     }
-    let mut lead = Lead {
-        windows: pass.windows.clone(),
-        report: &mut report,
-    };
-    lead.make_batch(&exchange, 0);
-    let (totals, is_done) = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let mut workers = workers.into_iter();
         let leader = workers.next().expect("there is at least one thread");
         for worker in workers {
             scope.spawn(move || worker.run(None));
         }
-        leader.run(Some(&mut lead))
-    })?;
-    let place = lead.windows.into_place();
-    #[rustfmt::skip]
-    let passed = Passed { place, totals, is_done };
-    Ok(passed)
+        leader.run(Some(&mut report))
+    })
 }
 
 /// How many of the next tables hold so many slices.
@@ -126,27 +119,6 @@ fn tables_of(mut slices: usize, parameters: &[ParameterSlice]) -> usize {
         more
     };
     parameters.iter().take_while(within).count()
-}
-
-/// What the first thread does for all.
-struct Lead<'a> {
-    windows: Windows<'a>,
-    report: &'a mut dyn FnMut(&Totals, bool) -> Result<Wish>,
-}
-
-impl Lead<'_> {
-    fn make_batch(&mut self, exchange: &Exchange, round: usize) {
-        self.windows.next_batch(&mut exchange.batch_mut(round));
-    }
-
-    /// Reports; makes the next batch if there is to be one.
-    fn go_on(&mut self, totals: &Totals, exchange: &Exchange, round: usize) -> Result<Wish> {
-        let wish = (self.report)(totals, false)?;
-        if wish == Wish::GoOn {
-            self.make_batch(exchange, round + 1);
-        }
-        Ok(wish)
-    }
 }
 
 /// Reports the mean loss of the windows since the report before, and refuses to go on when it is
@@ -191,34 +163,43 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// All batches; returns the totals, and whether there are no more.
-    fn run(mut self, mut lead: Option<&mut Lead<'_>>) -> Result<(Totals, bool)> {
+    /// All batches, until they end or a thread wishes to.
+    fn run(mut self, mut report: Option<Report<'_>>) -> Result<Passed> {
         let exchange = self.exchange;
         let _guard = exchange.guard();
+        let (mut windows, mut batch) = (self.pass.windows.clone(), Batch::default());
         let (mut sums, mut totals) = (vec![], self.pass.totals);
+        let mut report = |totals: &Totals, end| match &mut report {
+            Some(report) => report(totals, end),
+            None => Ok(Wish::GoOn),
+        };
+        let mut is_done = false;
         for round in 0.. {
-            let batch = &*exchange.batch(round);
-            if batch.len() == 0 {
-                let reported = lead.map(|lead| (lead.report)(&totals, true));
-                return reported.transpose().map(|_| (totals, true));
+            windows.next_batch(&mut batch);
+            is_done = batch.len() == 0;
+            if is_done {
+                report(&totals, true)?;
+                break;
             }
-            self.forward(batch, round);
-            let lead = lead.as_deref_mut();
-            let wish = lead.map_or(Ok(Wish::GoOn), |lead| lead.go_on(&totals, exchange, round));
-            match exchange.meet(round, *wish.as_ref().unwrap_or(&Wish::Stop)) {
-                Wish::Stop => return wish.map(|_| (totals, false)),
-                met => {
-                    exchange.sum_into(round, &mut sums);
-                    totals.loss += self.update(batch, &mut sums);
-                    totals.windows += batch.len() as u64;
-                    totals.tokens = batch.tokens_read();
-                    if met == Wish::Pause {
-                        break;
-                    }
-                }
+            self.forward(&batch, round);
+            let wish = report(&totals, false);
+            let met = exchange.meet(round, *wish.as_ref().unwrap_or(&Wish::Stop));
+            if met == Wish::Stop {
+                wish?;
+                break;
+            }
+            exchange.sum_into(round, &mut sums);
+            totals.loss += self.update(&batch, &mut sums);
+            totals.windows += batch.len() as u64;
+            totals.tokens = batch.tokens_read();
+            if met == Wish::Pause {
+                break;
             }
         }
-        Ok((totals, false))
+        let place = windows.into_place();
+        #[rustfmt::skip]
+        let passed = Passed { place, totals, is_done };
+        Ok(passed)
     }
 
     /// Partial sums of this thread's slices, into the exchange.

@@ -1,12 +1,10 @@
-//! Where threads meet once a batch: partial scores go in, sums over the slices come out, and the
-//! next batch is there.
+//! Where threads meet once a batch: partial scores go in, sums over the slices come out.
 //!
 //! Scores are double-buffered. A thread that is ahead writes into the other buffer, and cannot
 //! come back to this one before every thread has arrived at the next meeting, that is, has read it.
 //! So no lock is ever waited for; they only prove to the compiler that nothing is read and written
 //! at once.
 
-use super::batch::Batch;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -81,9 +79,6 @@ pub(super) struct Exchange {
     barrier: Barrier,
     partials: [Vec<RwLock<Vec<f32>>>; 2],
     wishes: [AtomicU8; 2],
-    /// One more than scores have: while one thread makes the batch of the next round, another may not
-    /// yet have left the round before.
-    batches: [RwLock<Batch>; 3],
 }
 
 impl Exchange {
@@ -96,7 +91,6 @@ impl Exchange {
             },
             partials: [buffers(), buffers()],
             wishes: Default::default(),
-            batches: Default::default(),
         }
     }
 
@@ -104,18 +98,6 @@ impl Exchange {
     pub(super) fn partial(&self, round: usize, slice: usize) -> RwLockWriteGuard<'_, Vec<f32>> {
         let buffer = &self.partials[round % 2][slice];
         buffer.write().expect("a panic would have ended this round")
-    }
-
-    /// The batch of a round. The one of the next round is made before [`Exchange::meet`].
-    pub(super) fn batch(&self, round: usize) -> RwLockReadGuard<'_, Batch> {
-        let batch = self.batches[round % 3].read();
-        batch.expect("a panic would have ended this round")
-    }
-
-    /// The batch of a round, for one thread to make.
-    pub(super) fn batch_mut(&self, round: usize) -> RwLockWriteGuard<'_, Batch> {
-        let batch = self.batches[round % 3].write();
-        batch.expect("a panic would have ended this round")
     }
 
     /// Waits for all threads; returns the gravest of their wishes.

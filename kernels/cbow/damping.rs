@@ -33,7 +33,9 @@ const SUMS: usize = HOT_NODES + SPARE;
 
 /// Elements of workspace that [`damp`] needs for a batch of so many scores.
 pub const fn damp_workspace_len(scores: usize) -> usize {
-    SUMS.saturating_add(scores).saturating_add(LANES)
+    SUMS.saturating_add(LANES)
+        .saturating_add(scores)
+        .saturating_add(scores)
 }
 
 /// Divides the step of each node of each window by `1 + learning_rate / 4 * q`, where `q` is the
@@ -69,15 +71,17 @@ pub fn damp(
         return Err(ShapeError.into());
     }
     let workspace = take(workspace, damp_workspace_len(steps.len()))?;
-    let (sums, others) = workspace
+    let (sums, rest) = workspace
         .split_first_chunk_mut::<SUMS>()
         .ok_or(ShapeError)?;
+    let (slots, others) = rest.split_at_mut_checked(steps.len()).ok_or(ShapeError)?;
     dispatch(Damp {
         steps,
         batch,
         squares,
         curvature: 0.25 * learning_rate,
         sums,
+        slots,
         others,
     });
     Ok(())
@@ -85,9 +89,8 @@ pub fn damp(
 
 /// Where the sum of a node is kept.
 #[inline(always)]
-fn slot(node: u32) -> usize {
-    let node = node as usize;
-    node.min(HOT_NODES + node % SPARE)
+fn slot(node: u32) -> u32 {
+    node.min(HOT_NODES as u32 + node % SPARE as u32)
 }
 
 struct Damp<'a> {
@@ -96,6 +99,8 @@ struct Damp<'a> {
     squares: &'a [f32],
     curvature: f32,
     sums: &'a mut [f32; SUMS],
+    /// For each step where the sum of its node is kept, as bits.
+    slots: &'a mut [f32],
     /// For each step the squares of the others that visit its node, and a vector more.
     others: &'a mut [f32],
 }
@@ -104,12 +109,12 @@ impl Kernel for Damp<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (sums, others) = (self.sums, self.others);
+        let (sums, slots, others) = (self.sums, self.slots, self.others);
         sums.fill(0.0);
         if self.batch.is_of_pairs() {
             others_of_pairs(self.batch, self.squares, sums, others);
         } else {
-            others_of_windows(simd, self.batch, self.squares, sums, others);
+            others_of_windows(simd, self.batch, self.squares, (sums, slots), others);
         }
         let curvature = simd.splat(self.curvature);
         let (steps, last) = self.steps.as_chunks_mut::<LANES>();
@@ -138,9 +143,12 @@ fn others_of_windows<S: Simd>(
     simd: S,
     batch: BatchRef<'_>,
     squares: &[f32],
-    sums: &mut [f32; SUMS],
+    (sums, slots): (&mut [f32; SUMS], &mut [f32]),
     others: &mut [f32],
 ) {
+    for (place, node) in slots.iter_mut().zip(batch.nodes()) {
+        *place = f32::from_bits(slot(*node));
+    }
     // The square of its window for each visit: whole vectors, each over the end of the one before.
     let mut out = &mut *others;
     for ((_, nodes), square) in batch.windows().zip(squares) {
@@ -150,14 +158,16 @@ fn others_of_windows<S: Simd>(
         }
         out = out.get_mut(nodes.len()..).unwrap_or_default();
     }
-    for (node, square) in batch.nodes().iter().zip(&*others) {
-        if let Some(sum) = sums.get_mut(slot(*node)) {
+    for (place, square) in slots.iter().zip(&*others) {
+        if let Some(sum) = sums.get_mut(place.to_bits() as usize) {
             *sum += square;
         }
     }
     forget_spare(sums);
-    for (node, square) in batch.nodes().iter().zip(others) {
-        *square = sums.get(slot(*node)).map_or(0.0, |sum| sum - *square);
+    for (place, square) in slots.iter().zip(others) {
+        *square = sums
+            .get(place.to_bits() as usize)
+            .map_or(0.0, |sum| sum - *square);
     }
 }
 
@@ -175,7 +185,7 @@ fn others_of_pairs(
         let own = of_words.split_off(..context.len()).unwrap_or_default();
         let square: f32 = own.iter().sum();
         for node in nodes {
-            if let Some(sum) = sums.get_mut(slot(*node)) {
+            if let Some(sum) = sums.get_mut(slot(*node) as usize) {
                 *sum += square;
             }
         }
@@ -205,7 +215,7 @@ fn others_of_block<const W: usize>(
 ) {
     let own = others.split_off_mut(..W * nodes.len()).unwrap_or_default();
     for (node, out) in nodes.iter().zip(own.as_chunks_mut::<W>().0) {
-        let sum = sums.get(slot(*node)).map_or(0.0, |sum| *sum);
+        let sum = sums.get(slot(*node) as usize).map_or(0.0, |sum| *sum);
         // A value, so that no write can change it: the compiler subtracts all at once.
         let mut others = *squares;
         others.iter_mut().for_each(|square| *square = sum - *square);
