@@ -1,7 +1,8 @@
 """Attention of barelm beside that of PyTorch, f32, one core: taskset -c 0 python compare.py [--turns 41]
 
 Prints a table in Markdown: milliseconds of each, medians of turns taken one after the other, and the median of the ratios of the
-turns. First both compute each row from the same numbers, and the largest difference is printed beside it.
+turns. First both compute each row from the same numbers, and the largest difference is printed beside it. One query is compared
+twice, its keys and values in single and in half precision.
 
 Set up: python -m venv venv && venv/bin/pip install torch numpy, and `cargo build --release --bin attention` in benches/peers.
 """
@@ -26,6 +27,7 @@ ROWS = [
     ("backward-full", SHAPES, {64: 1.2, 128: 1.2}),
     ("backward-causal", SHAPES, {64: 1.2, 128: 1.2}),
     ("one-query", [(8, 4096, 64)], {64: 2.5}),
+    ("one-query-half", [(8, 4096, 64)], {64: 2.5}),
 ]
 TOLERANCE = 1e-4
 
@@ -80,10 +82,14 @@ class Problem:
 
     def __init__(self, what, shape):
         heads, n, d = shape
-        queries = 1 if what == "one-query" else n
+        queries = 1 if what.startswith("one-query") else n
         sizes = [queries, n, n, n]
         tensors = [torch.from_numpy(values(i, heads * m * d)).reshape(1, heads, m, d) for i, m in enumerate(sizes)]
         *self.inputs, self.gradient = tensors
+        self.exact = self.inputs
+        if what == "one-query-half":
+            self.inputs = [x.half() for x in self.inputs]
+            self.exact = [self.exact[0], *(x.float() for x in self.inputs[1:])]
         self.causal = what.endswith("causal")
         self.backward = what.startswith("backward")
         if self.backward:
@@ -101,7 +107,10 @@ class Problem:
             return F.scaled_dot_product_attention(*self.inputs, is_causal=self.causal)
 
     def difference(self, got):
+        """The largest, from the result in single precision (for half precision: of keys and values that were rounded to it)."""
+        self.inputs, inputs = self.exact, self.inputs
         self.seconds()
+        self.inputs = inputs
         want = np.concatenate([x.detach().numpy().ravel() for x in self.results])
         return float(np.max(np.abs(want - got)))
 

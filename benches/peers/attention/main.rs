@@ -1,7 +1,8 @@
 //! barelm's attention for `compare.py`: reads a line `WHAT HEADS N D PATH` after the other, and answers each with the
 //! seconds of one call. With a path other than `-`, what was computed is written there, as 32-bit floats.
 //!
-//! `WHAT` is forward-full, forward-causal, backward-full, backward-causal, or one-query.
+//! `WHAT` is forward-full, forward-causal, backward-full, backward-causal, one-query, or one-query-half, whose keys and
+//! values are kept in half precision.
 
 use barelm::kernels::attention::*;
 use barelm::kernels::mat::{MatMut, MatRef};
@@ -40,12 +41,47 @@ fn bytes_of(values: &[f32]) -> Vec<u8> {
         .collect()
 }
 
+/// Keys and values as generation keeps them.
+struct Cache<T> {
+    keys: Vec<T>,
+    values: Vec<T>,
+}
+
+impl<T: Element + Default> Cache<T> {
+    fn new(k: &[f32], v: &[f32], [heads, n, d]: [usize; 3]) -> Self {
+        let zeros = || vec![T::default(); k.len()];
+        let (mut keys, mut values) = (zeros(), zeros());
+        let mut cache = CachedMut::new(&mut keys, &mut values, heads, d, n).expect("sized so");
+        for place in 0..n {
+            let row = |x| (0..heads).flat_map(move |h| head(x, h, n, d).row(place).to_vec());
+            let (key, value): (Vec<f32>, Vec<f32>) = (row(k).collect(), row(v).collect());
+            cache.put(place, &key, &value).expect("fits");
+        }
+        Self { keys, values }
+    }
+
+    fn attend(&self, out: &mut [f32], weights: &mut [f32], q: &[f32], [heads, n, d]: [usize; 3]) {
+        let cached = Cached::new(&self.keys, &self.values, heads, d, n).expect("sized so");
+        for (h, (q, out)) in q.chunks(d).zip(out.chunks_mut(d)).enumerate() {
+            let scale = 1.0 / (d as f32).sqrt();
+            attend_cached(out, &mut weights[..n], q, cached, h, scale).expect("fits");
+        }
+    }
+}
+
+/// What one query is computed with.
+enum OneQuery {
+    Single(Cache<f32>),
+    Half(Cache<u16>),
+}
+
 /// Heads of `n` keys of `d` elements, and as many queries, or one.
 struct Problem {
     shape: [usize; 3],
     mask: Mask,
     /// Queries, keys, values, gradient of the outputs.
     tensors: [Vec<f32>; 4],
+    one_query: Option<OneQuery>,
     out: Vec<f32>,
     log_sums: Vec<f32>,
     /// Outputs, or the gradients of queries, keys and values.
@@ -56,20 +92,32 @@ struct Problem {
 impl Problem {
     fn new(what: &str, [heads, n, d]: [usize; 3]) -> Self {
         let len = heads * n * d;
-        let queries = if what == "one-query" { heads * d } else { len };
+        let queries = if what.starts_with("one-query") {
+            heads * d
+        } else {
+            len
+        };
         let sizes = [
             attention_forward_workspace_len(n, n, d, d),
             attention_backward_workspace_len(n, n, d, d),
             n,
         ];
+        let tensors =
+            [(0, queries), (1, len), (2, len), (3, len)].map(|(seed, len)| values(seed, len));
+        let [_, k, v, _] = &tensors;
+        let one_query = match what {
+            "one-query" => Some(OneQuery::Single(Cache::new(k, v, [heads, n, d]))),
+            "one-query-half" => Some(OneQuery::Half(Cache::new(k, v, [heads, n, d]))),
+            _ => None,
+        };
         let mut problem = Self {
+            one_query,
+            tensors,
             shape: [heads, n, d],
             mask: match what.ends_with("full") {
                 true => Mask::Full,
                 false => Mask::Causal { offset: 0 },
             },
-            tensors: [(0, queries), (1, len), (2, len), (3, len)]
-                .map(|(seed, len)| values(seed, len)),
             out: vec![0.0; len],
             log_sums: vec![0.0; heads * n],
             results: vec![
@@ -82,9 +130,6 @@ impl Problem {
             ],
             workspace: vec![0.0; sizes.into_iter().max().unwrap_or(0)],
         };
-        if what == "one-query" {
-            problem.fill_cache();
-        }
         if what.starts_with("backward") {
             problem.forward();
             problem.out.copy_from_slice(&problem.results[..len]);
@@ -93,10 +138,12 @@ impl Problem {
     }
 
     fn run(&mut self, what: &str) {
-        match what {
-            "one-query" => self.one_query(),
-            _ if what.starts_with("backward") => self.backward(),
-            _ => self.forward(),
+        let (q, out) = (&self.tensors[0], &mut self.results);
+        match &self.one_query {
+            Some(OneQuery::Single(cache)) => cache.attend(out, &mut self.workspace, q, self.shape),
+            Some(OneQuery::Half(cache)) => cache.attend(out, &mut self.workspace, q, self.shape),
+            None if what.starts_with("backward") => self.backward(),
+            None => self.forward(),
         }
     }
 
@@ -135,30 +182,6 @@ impl Problem {
             let (out, log_sums) = (head(&self.out, h, n, d), &self.log_sums[h * n..][..n]);
             attention_backward(gradients, dout, out, log_sums, inputs, &mut self.workspace)
                 .expect("fits");
-        }
-    }
-
-    /// Keys and values as generation keeps them.
-    fn fill_cache(&mut self) {
-        let [heads, n, d] = self.shape;
-        let [_, k, v, _] = &self.tensors;
-        let (mut keys, mut values) = (vec![0.0; k.len()], vec![0.0; v.len()]);
-        let mut cache = CachedMut::new(&mut keys, &mut values, heads, d, n).expect("sized so");
-        for place in 0..n {
-            let row = |x| (0..heads).flat_map(move |h| head(x, h, n, d).row(place).to_vec());
-            let (key, value): (Vec<f32>, Vec<f32>) = (row(k).collect(), row(v).collect());
-            cache.put(place, &key, &value).expect("fits");
-        }
-        [self.tensors[1], self.tensors[2]] = [keys, values];
-    }
-
-    fn one_query(&mut self) {
-        let ([heads, n, d], scale) = (self.shape, self.scale());
-        let [q, keys, values, _] = &self.tensors;
-        let cached = Cached::new(keys, values, heads, d, n).expect("sized so");
-        for h in 0..heads {
-            let (q, out) = (&q[h * d..][..d], &mut self.results[h * d..][..d]);
-            attend_cached(out, &mut self.workspace[..n], q, cached, h, scale).expect("fits");
         }
     }
 }

@@ -20,15 +20,25 @@ use crate::softmax::Exponentials;
 
 pub use element::Element;
 
-/// Elements from `start` on, up to sixteen of them; missing lanes are zero.
+/// How many bytes ahead values are asked for: of a page that comes next, machines foresee nothing.
+const AHEAD: usize = 4096;
+
+/// Asks for as many elements, a page later.
 #[inline(always)]
-fn load_from<S: Simd, T: Element>(simd: S, x: &[T], start: usize) -> S::V {
-    let rest = x.get(start..).unwrap_or(&[]);
-    if let Some(lanes) = rest.first_chunk() {
-        return T::load(simd, lanes);
+fn prefetch<S: Simd, T>(simd: S, values: &[T], len: usize) {
+    const LINE: usize = 64;
+    let later = values.get(AHEAD / size_of::<T>()..).unwrap_or(&[]);
+    let lines = (len * size_of::<T>()).div_ceil(LINE);
+    for line in later.chunks(LINE / size_of::<T>()).take(lines) {
+        simd.prefetch(line);
     }
+}
+
+/// Up to sixteen elements; missing lanes are zero.
+#[inline(never)]
+fn load_part<S: Simd, T: Element>(simd: S, x: &[T]) -> S::V {
     let mut lanes = [0.0; LANES];
-    for (lane, x) in lanes.iter_mut().zip(rest) {
+    for (lane, x) in lanes.iter_mut().zip(x) {
         *lane = x.to_f32();
     }
     simd.load(&lanes)
@@ -309,13 +319,18 @@ impl<T: Element> Query<'_, T> {
     #[inline(always)]
     fn scores_of<S: Simd, const B: usize>(&mut self, simd: S, place: usize) -> usize {
         let width = self.q.len();
-        let tiles = self.keys.get(place * width..).unwrap_or(&[]);
+        let keys = self.keys.get(place * width..).unwrap_or(&[]);
+        let (mut tiles, mut rest) = ([&[][..]; B], keys.as_chunks::<LANES>().0);
+        for tile in &mut tiles {
+            *tile = rest.split_off(..width).unwrap_or(&[]);
+        }
         let mut sums = [simd.splat(0.0); B];
         for (i, q) in self.q.iter().enumerate() {
             let q = simd.splat(*q);
-            for (b, sum) in sums.iter_mut().enumerate() {
-                let row = load_from(simd, tiles, (b * width + i) * LANES);
-                *sum = simd.mul_add(q, row, *sum);
+            for (tile, sum) in tiles.iter().zip(&mut sums) {
+                if let Some(row) = tile.get(i) {
+                    *sum = simd.mul_add(q, T::load(simd, row), *sum);
+                }
             }
         }
         let scale = simd.splat(self.scale);
@@ -333,14 +348,25 @@ impl<T: Element> Query<'_, T> {
         simd: S,
         column: usize,
     ) -> usize {
-        let (values, width) = (self.values, self.q.len());
         let mut sums = [[simd.splat(0.0); C]; P];
-        for (j, weights) in self.weights.chunks(P).enumerate() {
-            for ((p, sums), weight) in sums.iter_mut().enumerate().zip(weights) {
-                let start = (j * P + p) * width + column;
-                let (row, weight) = (values.get(start..).unwrap_or(&[]), simd.splat(*weight));
-                for (c, sum) in sums.iter_mut().enumerate() {
-                    *sum = simd.mul_add(weight, load_from(simd, row, c * LANES), *sum);
+        let mut starts = (column..).step_by(self.q.len().max(1));
+        for weights in self.weights.chunks(P) {
+            for ((sums, weight), start) in sums.iter_mut().zip(weights).zip(&mut starts) {
+                let weight = simd.splat(*weight);
+                let rest = self.values.get(start..).unwrap_or(&[]);
+                prefetch(simd, rest, C * LANES);
+                // Beyond the end of a row are others: what is summed up of them is not written.
+                match rest.as_chunks().0.first_chunk::<C>() {
+                    Some(row) => {
+                        for (sum, row) in sums.iter_mut().zip(row) {
+                            *sum = simd.mul_add(weight, T::load(simd, row), *sum);
+                        }
+                    }
+                    None => {
+                        for (sum, row) in sums.iter_mut().zip(rest.chunks(LANES)) {
+                            *sum = simd.mul_add(weight, load_part(simd, row), *sum);
+                        }
+                    }
                 }
             }
         }
