@@ -9,7 +9,7 @@
 //! | attention | [`exp`], [`softmax`], [`attention`] |
 //! | what a transformer adds | [`rms_norm`], [`rope`], [`swiglu`] |
 //! | prediction | [`top_k`], [`sample`], [`model`] |
-//! | beneath them all | [`error`], [`format`], [`mat`], [`simd`], [`blas1`], [`matmul`], [`int8`], [`half`], [`peak`] |
+//! | beneath them all | [`error`], [`format`], [`mat`], [`rng`], [`simd`], [`blas1`], [`matmul`], [`int8`], [`half`], [`peak`] |
 //!
 //! Each kernel chooses its instructions when it is called ([`simd::dispatch`]), so a plain
 //! `cargo build --release` is already fast. A wrong shape is an error value, never a panic.

@@ -33,11 +33,11 @@ pub struct MatMut<'a> {
 
 /// Elements a buffer must hold for the view, or `None` if that overflows or rows overlap.
 const fn required_len(rows: usize, cols: usize, stride: usize) -> Option<usize> {
-    if rows == 0 || cols == 0 {
-        return Some(0);
-    }
     if stride < cols {
         return None;
+    }
+    if rows == 0 || cols == 0 {
+        return Some(0);
     }
     match (rows - 1).checked_mul(stride) {
         Some(start) => start.checked_add(cols),
@@ -118,7 +118,10 @@ impl<'a> MatRef<'a> {
     pub fn rows_from(&self, start: usize, rows: usize) -> Self {
         let start = start.min(self.rows);
         let rows = rows.min(self.rows - start);
-        let data = self.data.get(start * self.stride..).unwrap_or(&[]);
+        let data = self
+            .data
+            .get(start.saturating_mul(self.stride)..)
+            .unwrap_or(&[]);
         Self {
             data,
             rows,
@@ -241,6 +244,8 @@ mod tests {
             Some(ShapeError)
         );
         assert!(MatRef::with_stride(&data, 2, 1, 5).is_ok());
+        let without_columns = MatRef::with_stride(&[], 100, 0, usize::MAX).unwrap();
+        assert_eq!(without_columns.rows_from(50, 100).rows(), 50);
         assert!(MatRef::new(&[], 0, 7).is_ok());
     }
 

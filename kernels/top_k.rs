@@ -105,8 +105,8 @@ impl<const K: usize> TopK<K> {
     }
 
     fn offer_each(&mut self, scores: &[f32], index: u32) {
-        for (index, score) in (index..).zip(scores) {
-            self.offer(*score, index);
+        for (i, score) in (0..).zip(scores) {
+            self.offer(*score, index.wrapping_add(i));
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) struct Passed {
     pub(super) is_done: bool,
 }
 
-/// Sees the totals after each batch, and after the last one, which its second argument says.
+/// Sees the totals before each batch, and those at the end, which its second argument says.
 type Report<'a> = &'a mut dyn FnMut(&Totals, bool) -> Result<Wish>;
 
 /// Runs a pass to its end, or until `report` wishes to pause.
@@ -163,7 +163,7 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// All batches, until they end or a thread wishes to.
+    /// All batches, until they end or the first thread wishes to pause or to stop.
     fn run(mut self, mut report: Option<Report<'_>>) -> Result<Passed> {
         let exchange = self.exchange;
         let _guard = exchange.guard();

@@ -37,7 +37,7 @@ pub enum Start<'a> {
 /// ```
 /// use barelm::cbow_trainer::{CbowOptions, Loss, Start, Training, WordStream};
 /// use barelm::corpus::Corpus;
-/// let text = "the cat sat on the mat\\nthe dog sat on the rug\\n".repeat(50);
+/// let text = "the cat sat on the mat\nthe dog sat on the rug\n".repeat(50);
 /// let stream = WordStream::new(&Corpus::from_bytes("pets", text.into()), 1, 100)?;
 /// let loss = Loss::Softmax;
 /// let options = CbowOptions { dim: 8, loss, sample: 0.0, ..CbowOptions::default() };

@@ -80,11 +80,6 @@ impl WordStream {
             counts: &self.counts,
         }
     }
-
-    /// The vocabulary, as its owner.
-    pub fn into_words(self) -> Vec<Vec<u8>> {
-        self.words
-    }
 }
 
 /// Words in order of their first appearance.

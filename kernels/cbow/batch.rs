@@ -89,8 +89,8 @@ impl<'a> BatchRef<'a> {
     pub fn scores_len(&self) -> usize {
         if self.of_pairs {
             self.windows()
-                .map(|(context, nodes)| context.len() * nodes.len())
-                .sum()
+                .map(|(context, nodes)| context.len().saturating_mul(nodes.len()))
+                .fold(0, usize::saturating_add)
         } else {
             self.nodes.len()
         }
@@ -99,7 +99,7 @@ impl<'a> BatchRef<'a> {
     /// Number of partial sums of a slice: the scores, then `|x|^2` of each `x`.
     #[inline(always)]
     pub fn partials_len(&self) -> usize {
-        self.scores_len() + self.xs()
+        self.scores_len().saturating_add(self.xs())
     }
 
     /// Rows of a slice that a batch has to itself: `x` of each window; none for skip-gram.

@@ -12,7 +12,7 @@
 //! (D. Böhning, "Multinomial logistic regression algorithm", 1992; implicit gradient descent.) We
 //! replace the matrix by its largest possible effect on a window's own part, the squared lengths
 //! of the other windows' `x`: each step is divided by `1 + rate/4 * sum of |x|^2 of the others`. A
-//! node that one window visits takes exactly its step. It costs two passes over the paths, and
+//! node that one window visits takes exactly its step. It costs a few passes over the paths, and
 //! batches learn as well as single windows, at higher learning rates better.
 
 use super::BatchRef;
@@ -39,7 +39,8 @@ pub const fn damp_workspace_len(scores: usize) -> usize {
 }
 
 /// Divides the step of each node of each window by `1 + learning_rate / 4 * q`, where `q` is the
-/// sum of `|x|^2` over the *other* windows of the batch that visit the node.
+/// sum of `|x|^2` over the *other* windows of the batch that visit the node. Only nodes before number
+/// 1024 are damped: others are hardly ever shared.
 ///
 /// # Shapes
 /// `steps`: one element a node of the batch, from [`super::activate`]; `squares`: `|x|^2` of each
@@ -75,6 +76,7 @@ pub fn damp(
         .split_first_chunk_mut::<SUMS>()
         .ok_or(ShapeError)?;
     let (slots, others) = rest.split_at_mut_checked(steps.len()).ok_or(ShapeError)?;
+    let slots = bytemuck::try_cast_slice_mut(slots).map_err(|_| ShapeError)?;
     dispatch(Damp {
         steps,
         batch,
@@ -99,8 +101,8 @@ struct Damp<'a> {
     squares: &'a [f32],
     curvature: f32,
     sums: &'a mut [f32; SUMS],
-    /// For each step where the sum of its node is kept, as bits.
-    slots: &'a mut [f32],
+    /// For each step where the sum of its node is kept.
+    slots: &'a mut [u32],
     /// For each step the squares of the others that visit its node, and a vector more.
     others: &'a mut [f32],
 }
@@ -143,11 +145,11 @@ fn others_of_windows<S: Simd>(
     simd: S,
     batch: BatchRef<'_>,
     squares: &[f32],
-    (sums, slots): (&mut [f32; SUMS], &mut [f32]),
+    (sums, slots): (&mut [f32; SUMS], &mut [u32]),
     others: &mut [f32],
 ) {
-    for (place, node) in slots.iter_mut().zip(batch.nodes()) {
-        *place = f32::from_bits(slot(*node));
+    for (own, node) in slots.iter_mut().zip(batch.nodes()) {
+        *own = slot(*node);
     }
     // The square of its window for each visit: whole vectors, each over the end of the one before.
     let mut out = &mut *others;
@@ -158,16 +160,14 @@ fn others_of_windows<S: Simd>(
         }
         out = out.get_mut(nodes.len()..).unwrap_or_default();
     }
-    for (place, square) in slots.iter().zip(&*others) {
-        if let Some(sum) = sums.get_mut(place.to_bits() as usize) {
+    for (own, square) in slots.iter().zip(&*others) {
+        if let Some(sum) = sums.get_mut(*own as usize) {
             *sum += square;
         }
     }
     forget_spare(sums);
-    for (place, square) in slots.iter().zip(others) {
-        *square = sums
-            .get(place.to_bits() as usize)
-            .map_or(0.0, |sum| sum - *square);
+    for (own, square) in slots.iter().zip(others) {
+        *square = sums.get(*own as usize).map_or(0.0, |sum| sum - *square);
     }
 }
 

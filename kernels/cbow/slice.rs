@@ -137,23 +137,36 @@ pub fn forward_slice(
     x: &mut [f32],
     partials: &mut [f32],
 ) -> Result<(), ShapeError> {
-    let sized = partials.len() == batch.partials_len();
-    check::<1>(batch, slice.vectors, slice.thetas, x, sized)?;
     if batch.is_of_pairs() {
+        let sized = partials.len() == batch.partials_len();
+        check::<1>(batch, slice.vectors, slice.thetas, x, sized)?;
         dispatch(PairsForward {
             slice,
             batch,
             partials,
         });
-    } else {
-        dispatch(Forward::<1> {
-            slice,
-            batch,
-            projection,
-            x,
-            partials,
-        });
+        return Ok(());
     }
+    forward::<1>(slice, batch, projection, x, partials)
+}
+
+/// `P` slices side by side.
+fn forward<const P: usize>(
+    slice: Slice<'_>,
+    batch: BatchRef<'_>,
+    projection: Projection,
+    x: &mut [f32],
+    partials: &mut [f32],
+) -> Result<(), ShapeError> {
+    let sized = partials.len() == batch.partials_len();
+    check::<P>(batch, slice.vectors, slice.thetas, x, sized)?;
+    dispatch(Forward::<P> {
+        slice,
+        batch,
+        projection,
+        x,
+        partials,
+    });
     Ok(())
 }
 
@@ -197,16 +210,7 @@ pub fn forward_two_slices(
     x: &mut [f32],
     partials: &mut [f32],
 ) -> Result<(), ShapeError> {
-    let sized = partials.len() == batch.partials_len();
-    check::<2>(batch, slices.vectors, slices.thetas, x, sized)?;
-    dispatch(Forward::<2> {
-        slice: slices,
-        batch,
-        projection,
-        x,
-        partials,
-    });
-    Ok(())
+    forward::<2>(slices, batch, projection, x, partials)
 }
 
 /// Updates one slice from the steps `g` of all nodes, window after window. Pairs of a block take
@@ -231,29 +235,38 @@ pub fn update_slice(
     x: &mut [f32],
     steps: &[f32],
 ) -> Result<(), ShapeError> {
-    let sized = steps.len() == batch.scores_len();
-    check::<1>(
-        batch,
-        slice.vectors.as_ref(),
-        slice.thetas.as_ref(),
-        x,
-        sized,
-    )?;
     if batch.is_of_pairs() {
+        let (vectors, thetas) = (slice.vectors.as_ref(), slice.thetas.as_ref());
+        let sized = steps.len() == batch.scores_len();
+        check::<1>(batch, vectors, thetas, x, sized)?;
         dispatch(PairsUpdate {
             slice,
             batch,
             steps,
         });
-    } else {
-        dispatch(Update::<1> {
-            slice,
-            batch,
-            projection,
-            x,
-            steps,
-        });
+        return Ok(());
     }
+    update::<1>(slice, batch, projection, x, steps)
+}
+
+/// `P` slices side by side.
+fn update<const P: usize>(
+    slice: SliceMut<'_>,
+    batch: BatchRef<'_>,
+    projection: Projection,
+    x: &mut [f32],
+    steps: &[f32],
+) -> Result<(), ShapeError> {
+    let (vectors, thetas) = (slice.vectors.as_ref(), slice.thetas.as_ref());
+    let sized = steps.len() == batch.scores_len();
+    check::<P>(batch, vectors, thetas, x, sized)?;
+    dispatch(Update::<P> {
+        slice,
+        batch,
+        projection,
+        x,
+        steps,
+    });
     Ok(())
 }
 
@@ -277,22 +290,7 @@ pub fn update_two_slices(
     x: &mut [f32],
     steps: &[f32],
 ) -> Result<(), ShapeError> {
-    let sized = steps.len() == batch.scores_len();
-    check::<2>(
-        batch,
-        slices.vectors.as_ref(),
-        slices.thetas.as_ref(),
-        x,
-        sized,
-    )?;
-    dispatch(Update::<2> {
-        slice: slices,
-        batch,
-        projection,
-        x,
-        steps,
-    });
-    Ok(())
+    update::<2>(slices, batch, projection, x, steps)
 }
 
 /// Shapes of `P` slices side by side; two of them are not for skip-gram. `other` is whether the rest fits.

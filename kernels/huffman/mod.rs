@@ -129,8 +129,9 @@ impl<'a> HuffmanRef<'a> {
         let (Some([start, end]), Some(code)) = (ends, self.codes.get(token)) else {
             return (&[], 0);
         };
-        let range = *start as usize..*end as usize;
-        (self.nodes.get(range).unwrap_or(&[]), *code)
+        let path = self.nodes.get(*start as usize..*end as usize);
+        let path = path.filter(|path| path.len() <= MAX_CODE_LEN);
+        (path.unwrap_or(&[]), *code)
     }
 
     /// Where each token's path starts in [`HuffmanRef::nodes`], and where the last one ends.
@@ -158,7 +159,10 @@ impl<'a> HuffmanRef<'a> {
         if counts.len() != self.vocab_size() {
             return Err(ShapeError);
         }
-        let lengths = self.offsets.windows(2).map(|o| f64::from(o[1] - o[0]));
+        let lengths = self
+            .offsets
+            .windows(2)
+            .map(|o| f64::from(o[1].saturating_sub(o[0])));
         let (mut bits, mut total) = (0.0, 0.0);
         for (count, len) in counts.iter().zip(lengths) {
             bits += *count as f64 * len;

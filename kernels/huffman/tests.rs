@@ -264,3 +264,19 @@ fn shapes_that_differ_are_errors_and_nan_passes_through() {
             .is_err()
     );
 }
+
+#[test]
+fn tables_that_are_no_tree_give_no_panic() {
+    let nodes = [0; 65];
+    for offsets in [[0, 65, 65], [65, 0, 65], [0, 64, 70]] {
+        let tree = HuffmanRef::new_unchecked(&offsets, &nodes, &[u64::MAX; 2]);
+        assert!(tree.path(0).0.len() <= MAX_CODE_LEN);
+        let (mut out, mut workspace) = ([f32::NAN; 2], [0.0; probabilities_workspace_len(2)]);
+        let thetas = MatRef::new(&[0.0; 16], 1, 16).unwrap();
+        let x = [1.0; 16];
+        tree.probabilities_into(&x, thetas, &mut workspace, &mut out)
+            .unwrap();
+        assert!(out.iter().all(|p| (0.0..=1.0).contains(p)), "{offsets:?}");
+        assert!(tree.expected_code_len(&[1, 1]).is_ok());
+    }
+}

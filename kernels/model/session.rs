@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
         known.then_some(()).ok_or(ShapeError)
     }
 
-    /// Logits of the next token: before the first one, all equal.
+    /// Logits of the next token: before the first one, as for a hidden vector of zeros.
     ///
     /// With a Huffman tree these are the logarithms of the probabilities.
     ///

@@ -202,7 +202,7 @@ impl LlamaConfig {
             Tensor::Output => match self.output {
                 OutputKind::Table => (self.vocab_size, d),
                 OutputKind::Tied => (0, d),
-                OutputKind::Tree => (self.vocab_size - 1, d),
+                OutputKind::Tree => (self.vocab_size.saturating_sub(1), d),
             },
         }
     }

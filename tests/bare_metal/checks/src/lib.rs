@@ -21,7 +21,7 @@ pub use vectors::dot_in_another_order;
 pub type Check = fn(&mut Arena<'_>) -> Option<u64>;
 
 /// Every kernel that needs no model, by name.
-pub const CHECKS: [(&str, Check); 43] = [
+pub const CHECKS: [(&str, Check); 46] = [
     ("dot", vectors::dot),
     ("axpy", vectors::axpy),
     ("update", vectors::update),
@@ -43,6 +43,7 @@ pub const CHECKS: [(&str, Check); 43] = [
     ("huffman_probabilities", tree::probabilities),
     ("cbow_step", words::step),
     ("cbow_batch", words::batch),
+    ("cbow_two_slices", words::two_slices),
     ("skip_gram_batch", words::pairs),
     ("attention_forward_full", attention::forward_full),
     ("attention_forward_causal", attention::forward_causal),
@@ -57,7 +58,9 @@ pub const CHECKS: [(&str, Check); 43] = [
     ("swiglu_backward", layers::swiglu_backward),
     ("top_k", matrices::top_k),
     ("top_k_of_products", matrices::top_k_of_products),
+    ("top_k_of_cosines", matrices::top_k_of_cosines),
     ("sample", vectors::sample),
+    ("penalize", vectors::penalize),
     ("rng", vectors::rng),
     ("int8_quantize", small::quantize),
     ("int8_dot", small::dot),

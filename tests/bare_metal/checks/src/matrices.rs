@@ -73,3 +73,9 @@ pub fn top_k_of_products(arena: &mut Arena<'_>) -> Option<u64> {
     let (table, x) = (arena.values(60 * 33)?, arena.values(33)?);
     sum_of_scored(&best::top_k_of_products::<8>(MatRef::new(table, 60, 33).ok()?, x).ok()?)
 }
+
+pub fn top_k_of_cosines(arena: &mut Arena<'_>) -> Option<u64> {
+    let (table, x, inverse_norms) = (arena.values(60 * 33)?, arena.values(33)?, arena.values(60)?);
+    let table = MatRef::new(table, 60, 33).ok()?;
+    sum_of_scored(&best::top_k_of_cosines::<8>(table, inverse_norms, x).ok()?)
+}

@@ -137,6 +137,13 @@ pub fn sample(arena: &mut Arena<'_>) -> Option<u64> {
     sum.finish()
 }
 
+pub fn penalize(arena: &mut Arena<'_>) -> Option<u64> {
+    let logits = arena.values_within(70, 4.0)?;
+    let seen: [bool; 70] = core::array::from_fn(|i| i % 3 == 0);
+    sampling::penalize(logits, &seen, 1.3).ok()?;
+    sum_of(logits)
+}
+
 pub fn rng(_: &mut Arena<'_>) -> Option<u64> {
     let mut rng = Rng::with_stream(1, 2);
     let mut sum = Checksum::new();

@@ -4,8 +4,10 @@ use crate::tree::{self, V};
 use crate::{Arena, Checksum};
 use barelm_kernels::cbow::{
     self, BatchRef, CbowMut, Projection, Slice, SliceMut, StepOptions, activate, damp,
-    damp_workspace_len, forward_slice, step_workspace_len, update_slice,
+    damp_workspace_len, forward_slice, forward_two_slices, step_workspace_len, update_slice,
+    update_two_slices,
 };
+use barelm_kernels::error::ShapeError;
 use barelm_kernels::mat::{MatMut, MatRef};
 use barelm_kernels::sigmoid::SigmoidMethod;
 
@@ -34,7 +36,7 @@ pub fn step(arena: &mut Arena<'_>) -> Option<u64> {
     sum.floats(vectors).floats(thetas).finish()
 }
 
-/// Two slices wide, of one slice: 32 dimensions.
+/// As wide as one slice of 32 dimensions, or two of 16.
 const WIDTH: usize = 32;
 
 /// Three windows and their nodes.
@@ -49,15 +51,28 @@ fn windows() -> Option<BatchRef<'static>> {
 }
 
 pub fn batch(arena: &mut Arena<'_>) -> Option<u64> {
-    train(arena, windows()?)
+    train(arena, windows()?, (forward_slice, update_slice))
 }
 
 pub fn pairs(arena: &mut Arena<'_>) -> Option<u64> {
-    train(arena, windows()?.of_pairs())
+    train(arena, windows()?.of_pairs(), (forward_slice, update_slice))
 }
 
+pub fn two_slices(arena: &mut Arena<'_>) -> Option<u64> {
+    train(arena, windows()?, (forward_two_slices, update_two_slices))
+}
+
+type Forward =
+    fn(Slice<'_>, BatchRef<'_>, Projection, &mut [f32], &mut [f32]) -> Result<(), ShapeError>;
+type Update =
+    fn(SliceMut<'_>, BatchRef<'_>, Projection, &mut [f32], &[f32]) -> Result<(), ShapeError>;
+
 /// Forward, losses, damping and update of one batch.
-fn train(arena: &mut Arena<'_>, batch: BatchRef<'_>) -> Option<u64> {
+fn train(
+    arena: &mut Arena<'_>,
+    batch: BatchRef<'_>,
+    (forward, update): (Forward, Update),
+) -> Option<u64> {
     let (vectors, thetas) = (arena.values(8 * WIDTH)?, arena.values(8 * WIDTH)?);
     let scores = batch.scores_len();
     let (x, partials) = (
@@ -76,7 +91,7 @@ fn train(arena: &mut Arena<'_>, batch: BatchRef<'_>) -> Option<u64> {
         vectors: MatRef::new(vectors, 8, WIDTH).ok()?,
         thetas: MatRef::new(thetas, 8, WIDTH).ok()?,
     };
-    forward_slice(slice, batch, projection, x, partials).ok()?;
+    forward(slice, batch, projection, x, partials).ok()?;
     let (steps, squares) = partials.split_at_mut_checked(scores)?;
     let loss = activate(steps, signs, 0.05, SigmoidMethod::Polynomial).ok()?;
     damp(steps, batch, squares, 0.05, workspace).ok()?;
@@ -84,7 +99,7 @@ fn train(arena: &mut Arena<'_>, batch: BatchRef<'_>) -> Option<u64> {
         vectors: MatMut::new(vectors, 8, WIDTH).ok()?,
         thetas: MatMut::new(thetas, 8, WIDTH).ok()?,
     };
-    update_slice(slice, batch, projection, x, steps).ok()?;
+    update(slice, batch, projection, x, steps).ok()?;
     let sum = Checksum::new().float(loss as f32).floats(steps);
     sum.floats(vectors).floats(thetas).finish()
 }
