@@ -22,6 +22,8 @@ mod config;
 mod llama;
 mod network;
 mod output;
+mod read;
+pub mod sections;
 mod seed;
 mod session;
 #[cfg(test)]
@@ -35,45 +37,16 @@ pub use seed::SeedRef;
 pub use session::Session;
 
 use crate::bpe::TokenizerRef;
-use crate::bpe::sections::Tables;
 use crate::error::{BufferTooSmall, KernelError};
-use crate::format::{Container, FormatError, FormatProblem};
-use crate::huffman::{self, HuffmanError, HuffmanRef};
+use crate::format::{Container, FormatError};
+use crate::huffman::{self, HuffmanRef};
 use crate::mat::MatRef;
 use core::fmt;
+use read::{check_numbers, check_tokenizer, check_tree, content, read_config};
+use read::{read_parameters, read_tokenizer, read_vectors};
 
 /// Kind of a model file.
 pub const KIND: [u8; 8] = *b"model\0\0\0";
-
-/// Names of the sections.
-pub mod sections {
-    /// Shape and origin.
-    pub const CONFIG: [u8; 8] = *b"config\0\0";
-    /// Settings as JSON.
-    pub const SETTINGS: [u8; 8] = *b"settings";
-    /// Queries, keys, values.
-    pub const TABLES: [[u8; 8]; 3] = [*b"seed.q\0\0", *b"seed.k\0\0", *b"seed.v\0\0"];
-    /// The output's own table.
-    pub const OUTPUT: [u8; 8] = *b"seed.u\0\0";
-    /// Position bias.
-    pub const BIAS: [u8; 8] = *b"seed.b\0\0";
-    /// Parameters of the tree.
-    pub const THETAS: [u8; 8] = *b"seed.t\0\0";
-    /// Shape of a transformer.
-    pub const LLAMA_CONFIG: [u8; 8] = *b"llama.c\0";
-    /// Its weights.
-    pub const LLAMA_WEIGHTS: [u8; 8] = *b"llama.w\0";
-    /// Its normalisations, where the matrices are in eight bits.
-    pub const LLAMA_NORMS: [u8; 8] = *b"llama.n\0";
-    /// A scale a row of these.
-    pub const LLAMA_SCALES: [u8; 8] = *b"llama.s\0";
-    /// Their values.
-    pub const LLAMA_VALUES: [u8; 8] = *b"llama.q\0";
-    /// Offsets, nodes and codes of the tree.
-    pub const TREE: [[u8; 8]; 3] = [*b"huff.off", *b"huff.nod", *b"huff.cod"];
-    /// Word vectors.
-    pub const VECTORS: [u8; 8] = *b"vectors\0";
-}
 
 /// Why a file is not a model that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,160 +219,4 @@ impl<'a> ModelRef<'a> {
         }
         session.logits(logits)
     }
-}
-
-fn content(file: &Container<'_>, name: &[u8; 8]) -> FormatError {
-    FormatError::at(FormatProblem::Content, file.offset_of(name))
-}
-
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-fn check_tokenizer(file: &Container<'_>) -> Result<(), FormatError> {
-    TokenizerRef::new_checked(file).map(|_| ())
-}
-
-fn check_numbers(file: &Container<'_>) -> Result<(), FormatError> {
-    let tables = [
-        sections::OUTPUT,
-        sections::BIAS,
-        sections::THETAS,
-        sections::LLAMA_WEIGHTS,
-        sections::LLAMA_NORMS,
-        sections::LLAMA_SCALES,
-        sections::VECTORS,
-    ];
-    for name in sections::TABLES.iter().chain(&tables) {
-        let numbers = if file.has(name) {
-            file.section::<f32>(name)?
-        } else {
-            &[]
-        };
-        if !numbers.iter().all(|x| x.is_finite()) {
-            return Err(content(file, name));
-        }
-    }
-    Ok(())
-}
-
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-fn check_tree(
-    file: &Container<'_>,
-    tree: HuffmanRef<'_>,
-    workspace: &mut [u32],
-) -> Result<(), ModelError> {
-    match HuffmanRef::new_checked(tree.offsets(), tree.nodes(), tree.codes(), workspace) {
-        Ok(_) => Ok(()),
-        Err(HuffmanError::Buffer(e)) => Err(ModelError::Buffer(e)),
-        Err(_) => Err(content(file, &sections::TREE[1]).into()),
-    }
-}
-
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-fn read_config(file: &Container<'_>) -> Result<ModelConfig, FormatError> {
-    let words = file.section(&sections::CONFIG)?;
-    ModelConfig::from_words(words).ok_or(content(file, &sections::CONFIG))
-}
-
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-fn read_tokenizer<'a>(
-    file: &Container<'a>,
-    config: &ModelConfig,
-) -> Result<TokenizerRef<'a>, FormatError> {
-    let tokenizer = TokenizerRef::from_tables(Tables::from_sections(file)?);
-    let fits = tokenizer.vocab_size() == config.vocab_size;
-    let wrong = || content(file, &sections::CONFIG);
-    fits.then_some(tokenizer).ok_or_else(wrong)
-}
-
-/// A section as a matrix.
-fn matrix<'a>(
-    file: &Container<'a>,
-    name: &[u8; 8],
-    rows: usize,
-    cols: usize,
-) -> Result<MatRef<'a>, FormatError> {
-    MatRef::new(file.section(name)?, rows, cols).map_err(|_| content(file, name))
-}
-
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-fn read_parameters<'a>(
-    file: &Container<'a>,
-    config: &ModelConfig,
-) -> Result<Parameters<'a>, FormatError> {
-    match config.architecture {
-        Architecture::Seed => read_seed(file, config).map(Parameters::from),
-        Architecture::Llama => read_llama(file, config),
-    }
-}
-
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-fn read_seed<'a>(file: &Container<'a>, config: &ModelConfig) -> Result<SeedRef<'a>, FormatError> {
-    let ModelConfig {
-        vocab_size,
-        dim,
-        heads,
-        context,
-        ..
-    } = *config;
-    let [q, k, v] = sections::TABLES;
-    let [q, k, v] = [q, k, v].map(|name| matrix(file, &name, vocab_size, dim));
-    let v = v?;
-    let output = match config.output {
-        OutputKind::Table => OutputRef::Table(matrix(file, &sections::OUTPUT, vocab_size, dim)?),
-        OutputKind::Tied => OutputRef::Table(v),
-        OutputKind::Tree => OutputRef::Tree {
-            thetas: matrix(file, &sections::THETAS, vocab_size.saturating_sub(1), dim)?,
-            tree: read_tree(file)?,
-        },
-    };
-    let bias = match config.bias {
-        true => Some(matrix(file, &sections::BIAS, heads, context)?),
-        false => None,
-    };
-    SeedRef::new([q?, k?, v], bias, output, heads, context)
-        .map_err(|_| content(file, &sections::CONFIG))
-}
-
-#[cfg_attr(target_pointer_width = "32", inline(never))]
-fn read_llama<'a>(
-    file: &Container<'a>,
-    config: &ModelConfig,
-) -> Result<Parameters<'a>, FormatError> {
-    let words = file.section(&sections::LLAMA_CONFIG)?;
-    let wrong = content(file, &sections::LLAMA_CONFIG);
-    let shape = LlamaConfig::from_words(config, words).ok_or(wrong)?;
-    if file.has(&sections::LLAMA_VALUES) {
-        let [norms, scales] = [sections::LLAMA_NORMS, sections::LLAMA_SCALES];
-        let (norms, scales) = (file.section(&norms)?, file.section(&scales)?);
-        let values = file.section(&sections::LLAMA_VALUES)?;
-        let model = LlamaInt8Ref::new(shape, norms, scales, values);
-        return model.map(Parameters::from).map_err(|_| wrong);
-    }
-    let tree = match config.output {
-        OutputKind::Tree => Some(read_tree(file)?),
-        _ => None,
-    };
-    let model = LlamaRef::new(shape, file.section(&sections::LLAMA_WEIGHTS)?, tree);
-    model.map(Parameters::from).map_err(|_| wrong)
-}
-
-fn read_tree<'a>(file: &Container<'a>) -> Result<HuffmanRef<'a>, FormatError> {
-    let [offsets, nodes, codes] = sections::TREE;
-    let (offsets, nodes) = (file.section(&offsets)?, file.section(&nodes)?);
-    Ok(HuffmanRef::new_unchecked(
-        offsets,
-        nodes,
-        file.section(&codes)?,
-    ))
-}
-
-fn read_vectors<'a>(
-    file: &Container<'a>,
-    config: &ModelConfig,
-) -> Result<Option<MatRef<'a>>, FormatError> {
-    if !file.has(&sections::VECTORS) {
-        return Ok(None);
-    }
-    let len = file.section::<f32>(&sections::VECTORS)?.len();
-    let dim = len.checked_div(config.vocab_size).unwrap_or(0);
-    matrix(file, &sections::VECTORS, config.vocab_size, dim).map(Some)
 }
