@@ -1,6 +1,8 @@
 //! Training as a user sees it: the loss falls, bits repeat, trouble is said.
 
+mod checkpoints;
 mod continued;
+mod real_text;
 
 use super::*;
 use crate::kernels::rng::Rng;
@@ -171,78 +173,6 @@ fn text_that_is_held_out_is_measured_and_not_learned() {
     assert!((measured[2] - held.epochs[2].loss_nats).abs() < 0.05);
 }
 
-/// A checkpoint at every look, also within an epoch, from each of which training goes on.
-#[test]
-fn training_goes_on_from_any_checkpoint_to_the_same_bits() {
-    let corpus = generated(2500);
-    let stream = WordStream::new(&corpus, 1, 100).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let train = |threads, epochs, resume, every| {
-        let options = CbowOptions {
-            threads,
-            epochs,
-            hold_out: 0.1,
-            ..options()
-        };
-        let folder = folder.path().into();
-        let mut training = Training::new(stream.source(), stream.words().to_vec(), &options);
-        training.checkpoints = Some(Checkpoints {
-            folder,
-            every,
-            resume,
-        });
-        training.run()
-    };
-    let (soon, never) = (std::time::Duration::ZERO, std::time::Duration::MAX);
-    let want = train(1, 3, false, never).unwrap();
-    let losses = |trained: &[EpochReport]| trained.iter().map(|e| e.loss_nats).collect::<Vec<_>>();
-    for (writes, reads) in [(1, 2), (2, 1), (2, 3)] {
-        let often = train(writes, 3, false, soon).unwrap();
-        assert_eq!(
-            (&often.embeddings, &often.thetas),
-            (&want.embeddings, &want.thetas)
-        );
-        let done = train(reads, 3, true, never).unwrap();
-        assert_eq!(
-            (&done.embeddings, &done.thetas),
-            (&want.embeddings, &want.thetas)
-        );
-        assert_eq!(losses(&done.epochs), losses(&want.epochs));
-    }
-    let other = train(1, 4, true, never).unwrap_err();
-    assert!(other.to_string().contains("another job"), "{other}");
-}
-
-#[test]
-fn a_damaged_checkpoint_is_refused() {
-    let corpus = generated(100);
-    let stream = WordStream::new(&corpus, 1, 100).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let options = options();
-    let train = || {
-        let mut training = Training::new(stream.source(), stream.words().to_vec(), &options);
-        training.checkpoints = Some(Checkpoints {
-            folder: folder.path().into(),
-            every: std::time::Duration::MAX,
-            resume: true,
-        });
-        training.run()
-    };
-    train().unwrap();
-    let path = folder.path().join("vectors.checkpoint");
-    let whole = std::fs::read(&path).unwrap();
-    for at in (0..whole.len()).step_by(whole.len() / 50) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x10;
-        std::fs::write(&path, &bytes).unwrap();
-        // Bytes between sections are nobody's.
-        assert!(train().is_ok_and(|_| bytes[at] == 0x10) || train().unwrap_err().exit_code() == 3);
-        std::fs::write(&path, &whole[..at]).unwrap();
-        let code = train().map_or_else(|e| e.exit_code(), |_| 0);
-        assert!(code == 3 || code == 4, "cut at {at}: {code}");
-    }
-}
-
 #[test]
 fn training_starts_from_the_vectors_of_its_words() {
     let stream = WordStream::new(&generated(500), 1, 100).unwrap();
@@ -332,56 +262,4 @@ fn a_vocabulary_of_one_word_is_refused() {
     let corpus = Corpus::from_bytes("one", b"word word word word word word".to_vec());
     let error = train_words(&corpus, &options()).unwrap_err();
     assert_eq!(error.exit_code(), 3);
-}
-
-fn data(name: &str) -> Corpus {
-    let folder =
-        std::env::var_os("BARELM_DATA").expect("BARELM_DATA names the folder of test data");
-    let path = std::path::Path::new(&folder).join(name);
-    Corpus::open(&[path], &crate::corpus::CorpusOptions::default()).unwrap()
-}
-
-#[test]
-#[ignore = "needs BARELM_DATA"]
-fn the_loss_falls_on_real_text() {
-    let options = CbowOptions {
-        threads: 2,
-        ..options()
-    };
-    let trained = train_words(&data("tinyshakespeare.txt"), &options).unwrap();
-    let losses: Vec<f64> = trained.epochs.iter().map(|e| e.loss_bits).collect();
-    assert!(
-        losses.windows(2).all(|pair| pair[1] < pair[0]),
-        "{losses:?}"
-    );
-}
-
-/// The figures that word2vec.c reaches under these settings are 15.3 % and 0.525.
-#[test]
-#[ignore = "needs BARELM_DATA"]
-fn one_epoch_on_wikipedia_gives_vectors_as_good_as_word2vecs() {
-    use crate::embeddings::{Evaluation, evaluate};
-    let corpus = data("wiki-100m.txt");
-    let folder = std::env::var_os("BARELM_DATA").unwrap();
-    let folder = std::path::Path::new(&folder);
-    let (mut accuracy, mut spearman) = (0.0, 0.0);
-    for seed in 1..=3 {
-        let options = CbowOptions {
-            seed,
-            epochs: 1,
-            ..CbowOptions::default()
-        };
-        let vectors = train_words(&corpus, &options).unwrap().embeddings;
-        for file in ["questions-words.txt", "wordsim353.tsv"] {
-            match evaluate(&vectors, folder.join(file), 30_000, options.threads).unwrap() {
-                Evaluation::Analogies(report) => accuracy += report.total.accuracy / 3.0,
-                Evaluation::Pairs(report) => spearman += report.spearman / 3.0,
-            }
-        }
-    }
-    println!("analogies {accuracy:.4}, wordsim353 {spearman:.4}");
-    assert!(
-        accuracy >= 0.14 && spearman >= 0.50,
-        "{accuracy} {spearman}"
-    );
 }

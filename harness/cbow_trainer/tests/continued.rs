@@ -254,7 +254,7 @@ fn a_damaged_checkpoint_is_no_start() {
 #[test]
 #[ignore = "needs BARELM_DATA"]
 fn going_on_beats_vectors_alone_on_real_text() {
-    let all = data("wiki-100m.txt");
+    let all = real_text::data("wiki-100m.txt");
     let bytes = all.documents().next().unwrap().text;
     let part = |range: std::ops::Range<usize>| Corpus::from_bytes("part", bytes[range].to_vec());
     let stream = WordStream::new(&part(0..10_000_000), 5, 1 << 20).unwrap();
