@@ -5,6 +5,7 @@
 //! the work should stop, so that unfinished files are dropped on the way out.
 
 use crate::{Error, Result};
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,7 +26,9 @@ pub fn catch_interrupts() {
         }
     });
     if let Err(e) = caught {
-        eprintln!("barelm: warning: Ctrl-C will not clean up: {e}");
+        say(format_args!(
+            "barelm: warning: Ctrl-C will not clean up: {e}"
+        ));
     }
 }
 
@@ -37,6 +40,18 @@ pub fn set_quiet(quiet: bool) {
 /// Whether progress and notes are turned off.
 pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
+}
+
+/// Writes a line to stderr, quiet or not. One that is closed or full is no reason to stop.
+pub(crate) fn say(line: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Writes a line to stderr, unless progress and notes are turned off.
+pub(crate) fn note(line: impl Display) {
+    if !is_quiet() {
+        say(line);
+    }
 }
 
 /// Fails if the work should stop.
@@ -116,10 +131,7 @@ impl Progress {
 
     /// Prints a line of its own above the figures.
     pub fn line(&self, line: &str) {
-        if !is_quiet() {
-            // A closed stderr is no reason to stop.
-            let _ = writeln!(std::io::stderr().lock(), "{}{line}", clear());
-        }
+        note(format_args!("{}{line}", clear()));
     }
 
     /// Words to show behind the figures from now on (a loss, for instance).

@@ -120,7 +120,7 @@ impl<'a> MatRef<'a> {
         let rows = rows.min(self.rows - start);
         let data = self
             .data
-            .get(start.saturating_mul(self.stride)..)
+            .get(start.wrapping_mul(self.stride)..)
             .unwrap_or(&[]);
         Self {
             data,

@@ -156,7 +156,103 @@ fn senseless_trainings_are_refused_by_the_setting_to_change() {
         &["--checkpoint", &place.arg("c"), "--checkpoint-minutes=-1"],
         "no time",
     );
+    refused(
+        &["--tokenizer", &text, "--min-count", "1"],
+        "cannot be used",
+    );
     assert!(!place.path("vectors.bin").exists());
+}
+
+#[test]
+fn what_is_read_is_not_overwritten() {
+    let place = Workplace::new();
+    let text = place.write("text.txt", &b"some words and other words\n".repeat(20));
+    let folder = place.path("").display().to_string();
+    for (command, input) in [
+        ("vectors", &text),
+        ("tokenizer", &text),
+        ("vectors", &folder),
+    ] {
+        refuse(&[command, "train", "-o", &text, input], 2, "is read");
+    }
+    assert_eq!(std::fs::read(&text).unwrap().len(), 27 * 20);
+    let (at, out) = (place.arg("checkpoint"), place.arg("vectors.bin"));
+    let job = [
+        "vectors",
+        "train",
+        "--sample",
+        "0",
+        "--checkpoint",
+        &at,
+        "-o",
+        &out,
+        &text,
+    ];
+    succeed(&job);
+    refuse(&job, 2, "--resume");
+}
+
+#[test]
+fn a_text_without_a_window_is_no_success() {
+    let place = Workplace::new();
+    let (at, text) = with_checkpoint(&place);
+    let out = place.arg("vectors.bin");
+    refuse(
+        &["vectors", "train", "--sample", "1e-30", "-o", &out, &text],
+        1,
+        "--sample",
+    );
+    let strange = place.write("strange.txt", b"xyzzy plugh\n");
+    let job = ["vectors", "train", "--dim", "20", "--continue", &at];
+    refuse(
+        &[&job[..], &["-o", &out, &strange]].concat(),
+        1,
+        "--min-count",
+    );
+    assert!(!place.path("vectors.bin").exists());
+}
+
+/// Words before options, and the other way round; a figure that is not defined is none.
+#[test]
+fn options_may_follow_words_and_one_pair_has_no_correlation() {
+    let place = Workplace::new();
+    let vectors = trained(&place, "vectors.bin", "2");
+    let near = succeed(&[
+        "vectors",
+        "neighbors",
+        "the",
+        "-",
+        "a",
+        "-k",
+        "3",
+        "-m",
+        &vectors,
+    ]);
+    assert_eq!(near.iter().filter(|byte| **byte == b'\n').count(), 3);
+    let pair = place.write("pair.tsv", b"the\ta\t1.5\n");
+    let report = succeed(&["vectors", "evaluate", "--json", "-m", &vectors, &pair]);
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let result = report["result"].to_string();
+    assert!(
+        result.contains("null") && !result.contains("0.0"),
+        "{result}"
+    );
+}
+
+/// Nobody reads what is said on stderr: no reason to lose the work.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_stderr_does_not_end_training() {
+    let place = Workplace::new();
+    let (text, out) = (place.stories("100K"), place.arg("vectors.bin"));
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_barelm")); // with progress
+    command.args(["vectors", "train", "--dim", "8", "-o", &out, &text]);
+    assert!(command.stderr(full).status().unwrap().success());
+    assert!(place.path("vectors.bin").exists());
 }
 
 #[test]
@@ -225,7 +321,7 @@ fn a_checkpoint_of_another_kind_is_no_start() {
     );
     refused(&[&at, "--dim", "20", "--loss", "ns"], 2, "--loss hs");
     refused(
-        &[&at, "--dim", "20", "--checkpoint", &at],
+        &[&at, "--dim", "20", "--checkpoint", &at, "--resume"],
         2,
         "take another",
     );

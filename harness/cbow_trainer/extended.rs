@@ -65,9 +65,9 @@ impl ExtendedStream {
     /// The new text without its rare words, and how often each word appears in it. The id after the
     /// last word's ends a line or document.
     pub fn source(&self) -> TokenSource<'_> {
-        let bytes = self.ids.as_deref().unwrap_or(&[]);
+        let ids = self.ids.as_deref().map(bytemuck::cast_slice);
         TokenSource {
-            ids: Ids::U32(bytemuck::cast_slice(bytes)),
+            ids: Ids::U32(ids.unwrap_or_default()),
             counts: &self.counts,
         }
     }

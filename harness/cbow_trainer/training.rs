@@ -18,6 +18,8 @@ use std::time::Instant;
 
 /// A loss this many times that of untrained vectors is no learning any more.
 const DIVERGED: f64 = 4.0;
+const NOTHING_TO_LEARN: &str = "no word of the text has another one beside it: those outside the vocabulary are left out, and frequent ones by \
+     chance; train on more text, lower --min-count, or raise --sample (0 keeps all words)";
 /// Random numbers of the text that is held out; epochs have those from 1 on.
 const HELD_OUT_STREAM: u64 = 1 << 40;
 
@@ -107,6 +109,9 @@ impl<'a> Training<'a> {
         progress.advance(done)?;
         while state.epochs.len() < self.options.epochs {
             let is_done = self.learn(&plan, &mut parameters, &mut state, &progress)?;
+            if is_done && state.totals.windows == 0 {
+                return Err(Error::Failed(NOTHING_TO_LEARN.into()));
+            }
             if is_done {
                 self.end_epoch(&plan, &mut parameters, &mut state)?;
             }
@@ -150,10 +155,10 @@ impl<'a> Training<'a> {
         let objective = Objective::new(counts, options.loss)?;
         let needed = memory::needed(words, options.dim, &objective);
         memory::check(needed, self.memory)?;
-        if !progress::is_quiet() {
-            let (needed, tokens) = (human(needed as f64), words.len());
-            eprintln!("Training needs some {needed}B of memory for {tokens} tokens.");
-        }
+        let (size, tokens) = (human(needed as f64), words.len());
+        progress::note(format_args!(
+            "Training needs some {size}B of memory for {tokens} tokens."
+        ));
         let len = source.ids.len();
         let learned = len - (len as f64 * options.hold_out) as usize;
         let (learned, held_out) = source.ids.split_at(learned);
@@ -286,7 +291,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Mean loss of the text that is held out, none of its words left out.
+    /// Mean loss of the text that is held out, none of its words left out; nothing if it has no window.
     fn measure(&self, plan: &Plan<'_>, parameters: &mut [ParameterSlice]) -> Result<Option<f64>> {
         if self.options.hold_out == 0.0 {
             return Ok(None);
@@ -308,6 +313,7 @@ impl<'a> Training<'a> {
             options,
         };
         let go_on = |_: &Totals, _| progress::check().map(|()| Wish::GoOn);
-        Ok(Some(epoch::run(parameters, &pass, go_on)?.totals.mean()))
+        let totals = epoch::run(parameters, &pass, go_on)?.totals;
+        Ok((totals.windows > 0).then(|| totals.mean()))
     }
 }

@@ -13,9 +13,10 @@ mod train;
 mod vectors;
 
 use crate::corpus::{Corpus, CorpusOptions};
+use crate::output::OutputFile;
 use crate::{Error, Result, parallel, progress};
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -54,9 +55,12 @@ impl Global {
     fn threads(&self) -> usize {
         self.threads
             .unwrap_or_else(parallel::default_threads)
-            .max(1)
+            .clamp(1, MAX_THREADS)
     }
 }
+
+/// More than machines have cores; a system may refuse to start as many as a user may type.
+const MAX_THREADS: usize = 1024;
 
 #[derive(Subcommand)]
 enum Command {
@@ -93,6 +97,34 @@ impl Input {
     fn open(&self) -> Result<Corpus> {
         open_corpus(&self.files, self.jsonl.as_ref())
     }
+
+    /// The corpus of what is to be written to `output`: a place that cannot be written should be known
+    /// now, not after the work.
+    fn open_for(&self, output: &Path) -> Result<Corpus> {
+        refuse_to_overwrite(&self.files, output)?;
+        drop(OutputFile::create(output)?);
+        self.open()
+    }
+}
+
+/// Refuses an output that is one of the files that are read, or in a folder all of which is.
+fn refuse_to_overwrite(inputs: &[PathBuf], output: &Path) -> Result<()> {
+    let folder = output.parent().filter(|f| *f != Path::new(""));
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok();
+    let place = output.canonicalize().ok();
+    let place = place.or_else(|| Some(folder?.join(output.file_name()?)));
+    let is_read = |input: &&PathBuf| match (input.canonicalize(), &place) {
+        (Ok(input), Some(place)) => place.starts_with(input),
+        _ => false,
+    };
+    match inputs.iter().find(is_read) {
+        Some(input) => Err(usage(format!(
+            "the output {} is, or is in, {}, which is read; name another place",
+            output.display(),
+            input.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn open_corpus(files: &[PathBuf], jsonl_field: Option<&String>) -> Result<Corpus> {
@@ -113,7 +145,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) if e.is_broken_pipe() => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("barelm: {e}");
+            progress::say(format_args!("barelm: {e}"));
             ExitCode::from(e.exit_code())
         }
     }

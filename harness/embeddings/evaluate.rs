@@ -54,8 +54,8 @@ pub struct Section {
     pub correct: u64,
     /// Questions with a word outside the vocabulary.
     pub out_of_vocabulary: u64,
-    /// `correct / asked`, 0 without questions.
-    pub accuracy: f64,
+    /// `correct / asked`; nothing without questions.
+    pub accuracy: Option<f64>,
 }
 
 /// Agreement with human judgement.
@@ -65,10 +65,10 @@ pub struct PairReport {
     pub pairs: u64,
     /// Pairs with a word outside it.
     pub out_of_vocabulary: u64,
-    /// Pearson's correlation of cosine and judgement.
-    pub pearson: f64,
-    /// Spearman's rank correlation; equal values share their mean rank.
-    pub spearman: f64,
+    /// Pearson's correlation of cosine and judgement; nothing where it is not defined, as for one pair.
+    pub pearson: Option<f64>,
+    /// Spearman's rank correlation, likewise; equal values share their mean rank.
+    pub spearman: Option<f64>,
 }
 
 /// Evaluates the `restrict` most frequent words on a file of analogies or of word pairs; which of
@@ -195,7 +195,7 @@ impl Section {
     }
 
     fn finish(&mut self) {
-        self.accuracy = self.correct as f64 / self.asked.max(1) as f64;
+        self.accuracy = (self.asked > 0).then(|| self.correct as f64 / self.asked as f64);
     }
 
     fn plus(mut self, other: &Self) -> Self {
@@ -271,8 +271,8 @@ fn read_pairs<'b>(
     })
 }
 
-/// Pearson's correlation; 0 where it is not defined.
-fn pearson(x: &[f64], y: &[f64]) -> f64 {
+/// Pearson's correlation; nothing where all values are equal.
+fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len().max(1) as f64;
     let (mean_x, mean_y) = (mean(x), mean(y));
     let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
@@ -283,7 +283,7 @@ fn pearson(x: &[f64], y: &[f64]) -> f64 {
         yy += y * y;
     }
     let scale = (xx * yy).sqrt();
-    if scale > 0.0 { xy / scale } else { 0.0 }
+    (scale > 0.0).then(|| xy / scale)
 }
 
 /// The rank of each value; equal values share the mean of their ranks.
@@ -307,10 +307,15 @@ mod tests {
     #[test]
     fn correlations_agree_with_their_textbook_values() {
         let (x, y) = ([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]);
-        assert!((pearson(&x, &y) - 0.8).abs() < 1e-12);
-        assert!((pearson(&x, &[2.0, 4.0, 6.0, 8.0]) - 1.0).abs() < 1e-12);
-        assert!((pearson(&x, &[4.0, 3.0, 2.0, 1.0]) + 1.0).abs() < 1e-12);
-        assert_eq!(pearson(&x, &[1.0; 4]), 0.0);
+        for (y, want) in [
+            (y, 0.8),
+            ([2.0, 4.0, 6.0, 8.0], 1.0),
+            ([4.0, 3.0, 2.0, 1.0], -1.0),
+        ] {
+            assert!((pearson(&x, &y).unwrap() - want).abs() < 1e-12);
+        }
+        assert_eq!(pearson(&x, &[1.0; 4]), None);
+        assert_eq!(pearson(&[1.0], &[2.0]), None);
         assert_eq!(ranks(&[10.0, 20.0, 10.0, 5.0]), [1.5, 3.0, 1.5, 0.0]);
     }
 }

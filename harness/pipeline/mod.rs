@@ -27,7 +27,7 @@ use crate::model_file::{self, ModelFile, Origin, save_model};
 use crate::ngram::NgramModel;
 use crate::output::{OutputFile, write_file};
 use crate::pretoken_counts::CountOptions;
-use crate::progress::{self, Progress};
+use crate::progress::{Progress, note};
 use crate::synthetic::SyntheticCorpus;
 use crate::token_stream::{self, TokenStream};
 use crate::tokenizer::{HarnessPattern, Tokenizer};
@@ -61,7 +61,7 @@ pub fn run(corpus: &Corpus, synthetic: bool, options: &PipelineOptions) -> Resul
     // A folder that cannot be written should be known now, not after the work.
     drop(OutputFile::create(place("summary.json"))?);
     let plan = Plan::new(corpus.bytes(), options);
-    note(&format!("plan: {plan}"));
+    note(format!("plan: {plan}"));
     let (train_text, valid_text) = corpus.split_off_tail(plan.held_out_bytes);
 
     let bpe = BpeTrainerOptions {
@@ -96,7 +96,7 @@ pub fn run(corpus: &Corpus, synthetic: bool, options: &PipelineOptions) -> Resul
         valid.text_bytes(),
         options.threads,
     )?;
-    note(&format!(
+    note(format!(
         "smoothed bigram: {bigram:.3} bits per byte of held-out text"
     ));
     let table = &vectors.embeddings.data;
@@ -205,11 +205,4 @@ pub fn spellings(tokenizer: &Tokenizer) -> Vec<Vec<u8>> {
     let ids = 0..tokenizer.vocab_size() as u32;
     ids.map(|id| tokenizer.token_bytes(id).unwrap_or_default().to_vec())
         .collect()
-}
-
-/// A line on stderr, unless progress is off.
-fn note(text: &str) {
-    if !progress::is_quiet() {
-        eprintln!("{text}");
-    }
 }

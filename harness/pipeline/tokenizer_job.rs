@@ -4,7 +4,7 @@ use crate::Result;
 use crate::bpe_trainer::{self, BpeTrainerOptions};
 use crate::corpus::Corpus;
 use crate::pretoken_counts::{CountOptions, Estimate, PretokenCounts};
-use crate::progress::{self, Progress};
+use crate::progress::{self, Progress, note};
 use crate::tokenizer::{HarnessPattern, Tokenizer, Vocabulary};
 
 /// How to learn a tokenizer from a corpus.
@@ -57,7 +57,7 @@ impl TokenizerJob {
         if !progress::is_quiet()
             && let Some(estimate) = Estimate::new(corpus, &self.pattern, &self.counting)?
         {
-            super::note(&estimate.to_string());
+            note(estimate);
         }
         let progress = Progress::new("count pretokens", corpus.bytes(), "bytes");
         let counts = PretokenCounts::count_with(corpus, &self.pattern, &self.counting, &progress)?;
@@ -76,7 +76,7 @@ impl TokenizerJob {
         progress.finish();
         let (got, asked) = (vocabulary.tokens.len(), self.trainer.vocab_size);
         if got < asked {
-            super::note(&format!(
+            note(format!(
                 "the vocabulary has {got} tokens, not {asked}: no other pair occurs often enough to merge"
             ));
         }

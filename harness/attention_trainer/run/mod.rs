@@ -11,11 +11,10 @@ use super::parameters::Parameters;
 use super::schedule::Schedule;
 use super::windows::Windows;
 use super::{Batch, Evaluation, Figures, LmOptions, TrainedLm, Training, fill, new_batch};
-use crate::progress::Progress;
+use crate::progress::{Progress, note};
 use crate::{Error, Result};
 use checkpoint::Parts;
 use log::Log;
-use report::note;
 use serde::{Deserialize, Serialize};
 use speed::Speed;
 use std::time::Instant;
@@ -123,7 +122,7 @@ impl<'a> Run<'a> {
         self.job = checkpoint::job(&self.options, texts, training.vectors, training.counts);
         let job = self.job.clone();
         if checkpoints.resume && checkpoint::load(checkpoints, &job, self.parts())? {
-            note(&format!("goes on after step {}", self.state.step));
+            note(format!("goes on after step {}", self.state.step));
         }
         Ok(())
     }
@@ -162,7 +161,7 @@ impl<'a> Run<'a> {
         {
             self.save()?;
             let (step, folder) = (self.state.step, checkpoints.folder.display());
-            note(&format!(
+            note(format!(
                 "step {step} is kept in {folder}: --resume goes on from there"
             ));
         }

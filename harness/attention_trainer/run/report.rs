@@ -5,7 +5,7 @@ use super::{Run, State};
 use crate::Result;
 use crate::attention_trainer::Evaluation;
 use crate::attention_trainer::schedule::Schedule;
-use crate::progress::{self, clock};
+use crate::progress::clock;
 
 impl Run<'_> {
     /// Writes an evaluation to the log; with the step that is kept, as its last line.
@@ -57,12 +57,5 @@ impl Run<'_> {
             Some(seconds) => note + &format!(", {} left", clock(seconds)),
             None => note,
         }
-    }
-}
-
-/// A line on stderr, unless progress is off.
-pub(super) fn note(text: &str) {
-    if !progress::is_quiet() {
-        eprintln!("{text}");
     }
 }

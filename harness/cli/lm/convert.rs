@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::cli::print::Stdout;
-use crate::cli::{Global, parse_size};
+use crate::cli::{Global, parse_size, usage};
 use crate::corpus::map::map_path;
 use crate::model_file::gguf::TensorType;
 use crate::model_file::{self, ConvertOptions, Device, WeightType};
@@ -75,6 +75,11 @@ pub(in crate::cli) struct ConvertArgs {
 }
 
 pub(super) fn convert(global: &Global, args: &ConvertArgs) -> Result<()> {
+    let [from, to] = [&args.model, &args.out].map(|path| path.canonicalize().ok());
+    if from.is_some() && from == to {
+        let message = "the converted model would replace the one that is read; name another -o";
+        return Err(usage(message));
+    }
     if let (Some(memory), Some(flash), Some(text)) =
         (args.target_ram, args.target_flash, &args.text)
     {

@@ -8,7 +8,7 @@ use crate::cli::print::Stdout;
 use crate::kernels::model::CacheType;
 use crate::kernels::sample::Sampling;
 use crate::model_file::{GenerateOptions, Generated, generate_text};
-use crate::progress::is_quiet;
+use crate::progress::note;
 use clap::{Args, ValueEnum};
 
 #[derive(Args)]
@@ -85,10 +85,9 @@ pub(super) fn generate(global: &Global, args: &GenerateArgs) -> Result<()> {
 }
 
 fn tell_speed(generated: &Generated) {
-    if !is_quiet() {
-        let (count, seconds) = (generated.ids.len(), generated.elapsed.as_secs_f64());
-        eprintln!("{count} tokens, {:.1} tokens/s", count as f64 / seconds);
-    }
+    let (count, seconds) = (generated.ids.len(), generated.elapsed.as_secs_f64());
+    let speed = count as f64 / seconds;
+    note(format_args!("{count} tokens, {speed:.1} tokens/s"));
 }
 
 impl GenerateArgs {

@@ -5,7 +5,6 @@ use super::super::{Global, Input, open_corpus, usage};
 use crate::corpus::Corpus;
 use crate::model_file::{DEFAULT_WEIGHT, Mixture, ModelFile, evaluate_ngram, evaluate_text};
 use crate::ngram::{NgramFile, NgramModel};
-use crate::output::OutputFile;
 use crate::pipeline::encode;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -92,10 +91,8 @@ pub(super) fn text_of(corpus: &Corpus) -> Vec<u8> {
 
 /// Counts a text and writes the model.
 pub(super) fn train(global: &Global, args: &NgramArgs) -> Result<()> {
-    // A place that cannot be written should be known now, not after the work.
-    drop(OutputFile::create(&args.output)?);
     let tokenizer = Tokenizer::load(&args.tokenizer)?;
-    let corpus = args.input.open()?;
+    let corpus = args.input.open_for(&args.output)?;
     let folder = tempfile::tempdir().map_err(Error::io("temporary folder"))?;
     let stream = folder.path().join("train.tokens");
     let stream = encode(&corpus, &tokenizer, &stream, global.threads())?;

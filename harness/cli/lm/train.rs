@@ -5,7 +5,7 @@ use crate::attention_trainer::{LmOptions, Optimizer, Output};
 use crate::cli::architecture::{ConfigArg, OptimizerArg, OutputArg};
 use crate::cli::checkpoints::CheckpointArgs;
 use crate::cli::print::Stdout;
-use crate::cli::{Global, Input, open_corpus};
+use crate::cli::{Global, Input, open_corpus, refuse_to_overwrite};
 use crate::embeddings::Embeddings;
 use crate::pipeline::{LmJob, LmReport};
 use crate::tokenizer::Tokenizer;
@@ -152,6 +152,9 @@ pub(super) fn train(global: &Global, args: &TrainArgs) -> Result<()> {
         .as_ref()
         .map(|path| open_corpus(slice::from_ref(path), None))
         .transpose()?;
+    if let Some(log) = &args.log {
+        refuse_to_overwrite(&args.input.files, log)?;
+    }
     let report = job.run(&args.input.open()?, valid.as_ref())?;
     let mut stdout = Stdout::new();
     if global.json {

@@ -4,7 +4,6 @@ use super::summarize;
 use crate::Result;
 use crate::bpe_trainer::{BpeTrainerOptions, Compat, InitialAlphabet};
 use crate::cli::{Global, Input, parse_size};
-use crate::output::OutputFile;
 use crate::pipeline::TokenizerJob;
 use crate::pretoken_counts::{CountMode, CountOptions, PretokenCounts};
 use crate::tokenizer::{HarnessPattern, Tokenizer};
@@ -124,9 +123,7 @@ pub(super) fn run(global: &Global, args: &TrainArgs) -> Result<()> {
         trainer: args.options(),
     };
     job.trainer.validate()?;
-    // A place that cannot be written should be known now, not after the work.
-    drop(OutputFile::create(&args.output)?);
-    let corpus = args.input.open()?;
+    let corpus = args.input.open_for(&args.output)?;
     let vocabulary = match &base {
         Some(base) => job.extend(base, &corpus)?,
         None => job.learn(&corpus)?,

@@ -44,21 +44,45 @@ pub(super) fn evaluate(global: &Global, args: &EvaluateArgs) -> Result<()> {
 fn print_evaluation(stdout: &mut Stdout, evaluation: &Evaluation) -> Result<()> {
     match evaluation {
         Evaluation::Analogies(report) => {
-            let groups = [("semantic", &report.semantic), ("syntactic", &report.syntactic)];
-            let groups = groups.into_iter().filter(|(_, group)| group.asked + group.out_of_vocabulary > 0);
+            let groups = [
+                ("semantic", &report.semantic),
+                ("syntactic", &report.syntactic),
+            ];
+            let groups = groups
+                .into_iter()
+                .filter(|(_, group)| group.asked + group.out_of_vocabulary > 0);
             let totals = groups.chain([("total", &report.total)]);
-            let sections = report.sections.iter().map(|section| (&section.name[..], section));
+            let sections = report
+                .sections
+                .iter()
+                .map(|section| (&section.name[..], section));
             for (name, section) in sections.chain(totals) {
-                let Section { asked, correct, out_of_vocabulary, accuracy, .. } = section;
-                let percent = 100.0 * accuracy;
+                let Section {
+                    asked,
+                    correct,
+                    out_of_vocabulary,
+                    accuracy,
+                    ..
+                } = section;
+                let percent =
+                    accuracy.map_or("-".into(), |accuracy| format!("{:.2}", 100.0 * accuracy));
                 stdout.line(format!(
-                    "  {name:<30} {percent:6.2} %  {correct} of {asked}, {out_of_vocabulary} with unknown words"
+                    "  {name:<30} {percent:>6} %  {correct} of {asked}, {out_of_vocabulary} with unknown words"
                 ))?;
             }
             Ok(())
         }
-        Evaluation::Pairs(PairReport { pairs, out_of_vocabulary, pearson, spearman }) => stdout.line(format!(
-            "  Spearman {spearman:.4}, Pearson {pearson:.4}, {pairs} pairs, {out_of_vocabulary} with unknown words"
-        )),
+        Evaluation::Pairs(PairReport {
+            pairs,
+            out_of_vocabulary,
+            pearson,
+            spearman,
+        }) => {
+            let [spearman, pearson] =
+                [spearman, pearson].map(|r| r.map_or("not defined".into(), |r| format!("{r:.4}")));
+            stdout.line(format!(
+                "  Spearman {spearman}, Pearson {pearson}, {pairs} pairs, {out_of_vocabulary} with unknown words"
+            ))
+        }
     }
 }

@@ -15,7 +15,7 @@ pub(in crate::cli) struct NeighborsArgs {
     #[arg(long, short = 'k', value_name = "N", default_value_t = 10)]
     top: usize,
     /// The words; one after `-` counts against (`king - man woman`)
-    #[arg(value_name = "WORD", required = true, allow_hyphen_values = true)]
+    #[arg(value_name = "WORD", required = true)]
     words: Vec<String>,
 }
 

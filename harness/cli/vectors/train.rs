@@ -2,14 +2,13 @@
 
 use super::super::checkpoints::CheckpointArgs;
 use super::super::print::Stdout;
-use super::super::{Global, Input, parse_size, usage};
+use super::super::{Global, Input, parse_size, refuse_to_overwrite, usage};
 use super::save;
 use crate::cbow_trainer::{
     Architecture, CbowOptions, Earlier, EpochReport, ExtendedStream, Loss, Start, TokenSource,
     Training, WordStream,
 };
 use crate::embeddings::Embeddings;
-use crate::output::OutputFile;
 use crate::progress::human;
 use crate::tokenizer::Tokenizer;
 use crate::{Result, pipeline};
@@ -44,10 +43,15 @@ pub(in crate::cli) struct TrainArgs {
     #[arg(long)]
     fixed_window: bool,
     /// Rarer words are left out
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        conflicts_with = "tokenizer"
+    )]
     min_count: u64,
     /// Keep the N most frequent words only
-    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true, conflicts_with = "tokenizer")]
     max_vocab: usize,
     /// Words more frequent than this share are thinned out; 0 for none
     #[arg(long, value_name = "X", default_value_t = 1e-3)]
@@ -186,9 +190,10 @@ pub(super) fn train(global: &Global, args: &TrainArgs) -> Result<()> {
     let checkpoints = args.checkpoints.checkpoints()?;
     let vectors = args.init.as_ref().map(Embeddings::load).transpose()?;
     let earlier = args.earlier(&options)?;
-    // A place that cannot be written should be known now, not after the work.
-    drop(OutputFile::create(&args.output)?);
-    let corpus = args.input.open()?;
+    if let Some(tokenizer) = &args.tokenizer {
+        refuse_to_overwrite(std::slice::from_ref(tokenizer), &args.output)?;
+    }
+    let corpus = args.input.open_for(&args.output)?;
     let run = |source: TokenSource<'_>, words| {
         let training = Training {
             start: match &earlier {
