@@ -57,8 +57,40 @@ pub(crate) fn check_job(path: &Path, theirs: &str, ours: &str) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "the checkpoint is of another job ({theirs}) than this ({ours}); take its options and text, \
-         or another folder"
+        "the checkpoint is of another job: {}; take its options and text, or another folder",
+        differences(theirs, ours)
     );
     Err(Error::data(path, message))
+}
+
+/// What differs in two lists of settings, as `{:?}` writes them.
+fn differences(theirs: &str, ours: &str) -> String {
+    let setting = |part: &'_ str| {
+        let inner = part.rsplit("{ ").next().unwrap_or(part);
+        inner.trim_end_matches([' ', '}']).to_string()
+    };
+    let pairs = theirs.split(", ").zip(ours.split(", "));
+    let differing = pairs.filter(|(theirs, ours)| theirs != ours);
+    let said = differing.map(|(a, b)| format!("{}, not {}", setting(a), setting(b)));
+    said.collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_of_another_job_says_what_differs() {
+        let job =
+            |epochs: u32, text| format!("Options {{ dim: 3, epochs: {epochs} }}, text {text}");
+        let path = Path::new("a.checkpoint");
+        assert!(check_job(path, &job(2, "a"), &job(2, "a")).is_ok());
+        let error = check_job(path, &job(2, "a"), &job(3, "b"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("job: epochs: 2, not epochs: 3; text a, not text b; take"),
+            "{error}"
+        );
+    }
 }

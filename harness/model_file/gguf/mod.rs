@@ -59,6 +59,13 @@ pub fn save(
     vocabulary::fields(&mut header, tokenizer)?;
     let tensors = tensors::all(model.config());
     for tensor in &tensors {
+        if !tensor.fits(&model, kind) {
+            let message = format!(
+                "`{}` has numbers beyond half precision; take --type f32",
+                tensor.name
+            );
+            return Err(Error::Usage(message));
+        }
         tensor.announce(&mut header, kind);
     }
     let mut file = OutputFile::create(path)?;

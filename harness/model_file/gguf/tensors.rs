@@ -14,7 +14,7 @@ const BLOCK: usize = 32;
 
 /// A tensor of theirs: some rows of one of ours.
 pub(super) struct Part {
-    name: String,
+    pub(super) name: String,
     tensor: Tensor,
     rows: Range<usize>,
     cols: usize,
@@ -98,6 +98,18 @@ impl Part {
         let sides = [self.cols, self.rows.len()];
         let sides = if self.is_norm() { &sides[..1] } else { &sides };
         header.tensor(&self.name, sides, code, len);
+    }
+
+    /// Whether half precision holds what it is to hold of the numbers.
+    pub(super) fn fits(&self, model: &LlamaRef<'_>, kind: TensorType) -> bool {
+        let largest = match self.kind(kind) {
+            TensorType::F32 => f32::INFINITY,
+            TensorType::F16 => f16::MAX.to_f32(),
+            TensorType::Q8_0 => f16::MAX.to_f32() * 127.0,
+        };
+        let matrix = model.matrix(self.tensor);
+        let mut rows = self.rows.clone().map(|row| matrix.row(row));
+        rows.all(|row| row.iter().all(|x| x.abs() <= largest))
     }
 
     /// The elements, filled up to a multiple of [`ALIGNMENT`].

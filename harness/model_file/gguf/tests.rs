@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::attention_trainer::Output;
-use crate::kernels::model::Tensor;
+use crate::kernels::model::{LlamaRef, Tensor};
 use crate::model_file::tests::{save_into, trained_llama};
 use crate::model_file::{ConvertOptions, ModelFile, convert};
 use half::f16;
@@ -229,4 +229,15 @@ fn what_llama_cpp_has_no_name_for_is_refused() {
         assert!(error.to_string().contains("no name"), "{error}");
         assert!(!to.exists());
     }
+    let Network::Llama(model) = file.network().unwrap() else {
+        panic!("it was trained as one");
+    };
+    let mut weights = model.weights().to_vec();
+    weights[0] = 1e7;
+    let huge = LlamaRef::new(*model.config(), &weights, None).unwrap();
+    for kind in [TensorType::F16, TensorType::Q8_0] {
+        let error = save(huge.into(), file.tokenizer(), kind, &path("c.gguf")).unwrap_err();
+        assert!(error.to_string().contains("token_embd.weight"), "{error}");
+    }
+    assert!(!path("c.gguf").exists());
 }

@@ -213,6 +213,21 @@ fn hostile_weights_are_refused() {
     folders.refused("JSON");
 }
 
+/// Some programs write the embedding again; another table would be used by theirs and not by ours.
+#[test]
+fn a_head_beside_a_tied_embedding_is_the_same_or_refused() {
+    let folders = Folders::new(Output::Tied);
+    let mut tensors = folders.tensors();
+    let (_, shape, numbers) = tensors[0].clone();
+    tensors.push(("lm_head.weight".into(), shape, numbers));
+    tensors.last_mut().unwrap().2[3] += 1.0;
+    folders.write(WEIGHTS, Dtype::F32, &tensors);
+    folders.refused("tie_word_embeddings");
+    tensors.last_mut().unwrap().2[3] = tensors[0].2[3];
+    folders.write(WEIGHTS, Dtype::F32, &tensors);
+    folders.load().unwrap();
+}
+
 #[test]
 fn models_that_are_no_llama_are_not_written() {
     let folders = Folders::new(Output::Tied);

@@ -88,7 +88,39 @@ pub(super) fn load(folder: &Path, config: &LlamaConfig) -> Result<Vec<f32>> {
     for part in all_parts(config) {
         append(&files, &part, &mut weights)?;
     }
+    if config.output == OutputKind::Tied {
+        refuse_another_head(&files, config, &weights)?;
+    }
     Ok(weights)
+}
+
+/// Refuses a head beside the embedding, which is first among the weights, unless both are the same.
+fn refuse_another_head(
+    files: &[(&Path, TensorFile<'_>)],
+    config: &LlamaConfig,
+    weights: &[f32],
+) -> Result<()> {
+    let head = Part {
+        name: "lm_head.weight".into(),
+        shape: vec![config.vocab_size, config.dim],
+    };
+    let Some((path, _)) = files
+        .iter()
+        .find(|(_, file)| file.tensor(&head.name).is_some())
+    else {
+        return Ok(());
+    };
+    let mut own = Vec::new();
+    append(files, &head, &mut own)?;
+    match weights.starts_with(&own) {
+        true => Ok(()),
+        false => Err(Error::data_at(
+            path,
+            PREFIX as u64,
+            "`lm_head.weight` is another table than the embedding, though config.json has \
+             `tie_word_embeddings`; set that to false there to use it",
+        )),
+    }
 }
 
 /// The files that hold the weights.
