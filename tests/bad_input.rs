@@ -144,6 +144,22 @@ fn a_damaged_model_file_is_refused_wherever_the_damage_is() {
 }
 
 #[test]
+fn a_folder_in_place_of_a_file_is_refused() {
+    let place = Workplace::new();
+    std::fs::create_dir_all(place.path("model/model.barelm")).unwrap();
+    refuse(
+        &["lm", "generate", "-p", "x", "-m", &place.arg("model")],
+        3,
+        "no regular file",
+    );
+    refuse(
+        &["vectors", "neighbors", "-m", &place.arg("model"), "x"],
+        3,
+        "no regular file",
+    );
+}
+
+#[test]
 fn tokenizers_of_other_kinds_are_refused_by_name() {
     let place = Workplace::new();
     let text = place.write("text", b"some text");

@@ -1,6 +1,6 @@
 //! `barelm lm` and `barelm train` as a user runs them.
 
-use crate::support::{Workplace, run, succeed};
+use crate::support::{Workplace, refuse, run, succeed};
 use serde_json::Value;
 
 const SMALL: [&str; 8] = [
@@ -65,6 +65,9 @@ fn a_llama_learns_and_survives_the_way_to_hugging_face_and_back() {
     assert!(trained.as_f64() < bigram.as_f64(), "{report}");
     let (theirs, back) = (place.arg("theirs"), place.arg("back"));
     succeed(&["lm", "convert", "-m", &model, "-o", &theirs]);
+    let asked = ["lm", "generate", "-p", "The", "-m"];
+    refuse(&[&asked[..], &[&theirs]].concat(), 3, "lm convert");
+    refuse(&["lm", "convert", "-m", &model, "-o", &model], 2, "replace");
     succeed(&["lm", "convert", "-m", &theirs, "-o", &back]);
     let says = |model: &str, command: &str| {
         let args = ["lm", command, "--json", "-m", model, "-p", "The capital of"];

@@ -42,8 +42,14 @@ pub fn map_path(path: impl AsRef<Path>) -> Result<Mapping> {
 /// Maps an open file; `path` is its name in errors.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be mapped, [`Error::Data`] when too many files are mapped.
+/// [`Error::Io`] when it cannot be mapped, [`Error::Data`] when it is a folder or a device, or when too
+/// many files are mapped.
 pub fn map_file(file: &File, path: &Path) -> Result<Mapping> {
+    if !file.metadata().map_err(Error::io(path))?.is_file() {
+        let message =
+            "it is no regular file, and only those are mapped; name a file, or copy it into one";
+        return Err(Error::data(path, message));
+    }
     // SAFETY: the slice stays readable: pages that a truncation takes away are replaced by zeros
     // (`guard`). Its content can still change while others write to the file, which no mapping
     // can exclude; nothing that is derived from it is trusted without a check of bounds.

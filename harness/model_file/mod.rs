@@ -252,6 +252,11 @@ impl ModelFile {
             folder if folder.is_dir() => folder.join(FILE_NAME),
             file => file.to_path_buf(),
         };
+        if !path.exists() && path.with_file_name("config.json").exists() {
+            let message =
+                "there is none, but a model of others; make one of it with `barelm lm convert`";
+            return Err(Error::data(&path, message));
+        }
         let bytes = map_path(&path)?;
         let needed = ModelRef::check_workspace_len(&bytes).map_err(Error::format(&path))?;
         let mut workspace = vec![0; needed.min(bytes.len())];

@@ -73,11 +73,14 @@ pub(super) fn generate(global: &Global, args: &GenerateArgs) -> Result<()> {
         let line = serde_json::json!({ "prompt": args.prompt, "text": text, "tokens": ids });
         stdout.json(&line)?;
     } else {
-        stdout.bytes(prompt)?;
+        // The prompt stands before the text, and not before a refusal.
+        let mut before = prompt;
         let generated = generate_text(&model, prompt, &options, |text| {
+            stdout.bytes(std::mem::take(&mut before))?;
             stdout.bytes(text)?;
             stdout.flush()
         })?;
+        stdout.bytes(before)?;
         stdout.line("")?;
         tell_speed(&generated);
     }
