@@ -101,7 +101,7 @@ impl Heads {
             (0..len).map(value).collect()
         };
         let backward = attention_backward_workspace_len(n, n, d, d);
-        let workspace = backward.max(attention_forward_workspace_len(n, n, d, d));
+        let workspace = backward.max(attention_forward_workspace_len(d, d));
         Self {
             count,
             n,

@@ -139,7 +139,7 @@ pub fn attention([n, d]: [usize; 2], mask: Mask) -> &'static mut Attention {
         inputs: [7, 8, 9].map(|seed| numbers(n * d, 1.0, seed)),
         out: vec![0.0; n * d],
         log_sums: vec![0.0; n],
-        workspace: vec![0.0; attention_forward_workspace_len(n, n, d, d)],
+        workspace: vec![0.0; attention_forward_workspace_len(d, d)],
     })
 }
 

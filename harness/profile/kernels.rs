@@ -191,7 +191,7 @@ fn attention(bench: &mut Bench<'_>) -> Result<()> {
     let (n, d) = (512, 64);
     let (q, k, v) = (values(n * d), values(n * d), values(n * d));
     let (mut out, mut sums) = (vec![0.0; n * d], vec![0.0; n]);
-    let mut workspace = vec![0.0; attention_forward_workspace_len(n, n, d, d)];
+    let mut workspace = vec![0.0; attention_forward_workspace_len(d, d)];
     let causal = Mask::Causal { offset: 0 };
     let shape = || format!("1 x {n} x {d}");
     let inputs = |mask| {

@@ -36,11 +36,9 @@ use core::f32::consts::LN_2;
 /// Lanes of a group of blocks of queries, which meet a block of keys while it is in the caches.
 const GROUP: usize = 64;
 
-/// Elements of workspace for [`attention_forward`] with `n` queries, `m` keys and rows of `d` and
-/// `dv`: about `64 (d + dv + 72)`, whatever `n` and `m`; 50 KiB for heads of 64,
-/// 37 on 32-bit machines.
-pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: usize) -> usize {
-    let _ = (n, m);
+/// Elements of workspace for [`attention_forward`] with rows of `d` and `dv`: about `64 (d + dv + 72)`,
+/// however many queries and keys there are; 50 KiB for heads of 64, 37 on 32-bit machines.
+pub const fn attention_forward_workspace_len(d: usize, dv: usize) -> usize {
     let outputs = dv.saturating_mul(GROUP);
     outputs
         .saturating_add(group_queries_len(d, GROUP))
@@ -71,7 +69,7 @@ pub const fn attention_forward_workspace_len(n: usize, m: usize, d: usize, dv: u
 /// let [q, k, v] = [&q, &k, &v].map(|x| MatRef::new(x, 2, 1));
 /// let inputs = AttentionInputs::new(q?, k?, v?, Mask::Causal { offset: 0 }, 1.0, None)?;
 /// let (mut out, mut log_sums) = ([0.0; 2], [0.0; 2]);
-/// let mut workspace = vec![0.0; attention_forward_workspace_len(2, 2, 1, 1)];
+/// let mut workspace = vec![0.0; attention_forward_workspace_len(1, 1)];
 /// let view = MatMut::new(&mut out, 2, 1)?;
 /// attention_forward(view, &mut log_sums, inputs, &mut workspace)?;
 /// assert_eq!(out, [2.0, 3.0]);
@@ -83,12 +81,12 @@ pub fn attention_forward(
     inputs: AttentionInputs<'_>,
     workspace: &mut [f32],
 ) -> Result<(), KernelError> {
-    let (n, m) = (inputs.q.rows(), inputs.k.rows());
+    let n = inputs.q.rows();
     let (d, dv) = (inputs.q.cols(), inputs.v.cols());
     if out.rows() != n || out.cols() != dv || log_sums.len() != n {
         return Err(ShapeError.into());
     }
-    let workspace = take(workspace, attention_forward_workspace_len(n, m, d, dv))?;
+    let workspace = take(workspace, attention_forward_workspace_len(d, dv))?;
     dispatch(Forward {
         out,
         log_sums,

@@ -98,7 +98,7 @@ impl Problem {
             len
         };
         let sizes = [
-            attention_forward_workspace_len(n, n, d, d),
+            attention_forward_workspace_len(d, d),
             attention_backward_workspace_len(n, n, d, d),
             n,
         ];

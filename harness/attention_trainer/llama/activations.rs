@@ -170,7 +170,7 @@ pub(super) struct Activations {
 impl Activations {
     /// Room for `rows` tokens; if there is no way back, `kept` may be one layer instead of all.
     pub(super) fn new(config: &LlamaConfig, rows: usize, kept: usize) -> Self {
-        let (d, t, w) = (config.dim, config.context.min(rows), config.head_width);
+        let (d, w) = (config.dim, config.head_width);
         let shapes = [
             (config.qkv_width(), d),
             (d, config.query_width()),
@@ -178,7 +178,7 @@ impl Activations {
             (d, config.hidden),
         ];
         let products = shapes.map(|(n, k)| matmul_workspace_len(rows, n, k));
-        let attention = attention_forward_workspace_len(t, t, w, w);
+        let attention = attention_forward_workspace_len(w, w);
         let Normed { out, inverse_rms } = Normed::new(rows, d);
         Self {
             streams: vec![vec![0.0; rows * d]; 2 * config.layers + 1],

@@ -48,7 +48,7 @@ pub(in crate::attention_trainer) fn heads(
 impl Activations {
     /// Room for `rows` tokens.
     pub(in crate::attention_trainer) fn new(model: &SeedRef<'_>, rows: usize) -> Self {
-        let (t, width) = (model.context(), model.head_width());
+        let width = model.head_width();
         let tensor = || vec![0.0; rows * model.dim()];
         Self {
             q: tensor(),
@@ -56,7 +56,7 @@ impl Activations {
             v: tensor(),
             h: tensor(),
             log_sums: vec![0.0; rows * model.heads()],
-            scratch: vec![0.0; attention_forward_workspace_len(t, t, width, width)],
+            scratch: vec![0.0; attention_forward_workspace_len(width, width)],
         }
     }
 

@@ -146,7 +146,7 @@ fn wrong_shapes_and_small_workspaces_are_errors() {
     let case = Case::new([4, 4, 2, 2], Mask::Full, true);
     let shape = Err(KernelError::Shape(ShapeError));
     let (mut out, mut sums) = (vec![0.0; 20], [0.0; 4]);
-    let needed = attention_forward_workspace_len(4, 4, 2, 2);
+    let needed = attention_forward_workspace_len(2, 2);
     let mut workspace = vec![0.0; needed];
     let mut run = |rows, sums: &mut [f32], workspace: &mut [f32]| {
         let out = view_mut(&mut out, rows, 2);

@@ -70,7 +70,7 @@ impl Case {
 
     /// Outputs (with the gaps, which must stay 9) and log-sums.
     fn forward(&self, backend: Backend) -> (Vec<f32>, Vec<f32>) {
-        let len = attention_forward_workspace_len(self.n, self.m, self.d, self.dv);
+        let len = attention_forward_workspace_len(self.d, self.dv);
         let mut out = vec![9.0; self.n * (self.dv + GAP)];
         let mut log_sums = vec![9.0; self.n];
         backend.run(Forward {

@@ -54,39 +54,6 @@ struct Step<'a> {
     scratch: &'a mut [f32],
 }
 
-/// Elements of keys, values, and everything in a [`Step`] but its scratch.
-fn lens(model: &Stored<'_>, kind: CacheType) -> [usize; 13] {
-    let config = model.config();
-    let cache = config.layers * config.layer_cache_len();
-    let cache = match kind {
-        CacheType::F32 => cache,
-        CacheType::F16 => cache.div_ceil(2),
-    };
-    let (d, h) = (config.dim, config.head_width / 2);
-    let (qkv, heads) = (config.qkv_width(), config.query_width());
-    let hidden = config.hidden;
-    let bytes = if model.is_int8() {
-        config.quantized_len()
-    } else {
-        0
-    };
-    [
-        cache,
-        cache,
-        d,
-        d,
-        d,
-        qkv,
-        heads,
-        2 * hidden,
-        hidden,
-        h,
-        h,
-        h,
-        bytes,
-    ]
-}
-
 /// Elements of workspace for [`Cache::new`].
 pub(in crate::model) fn workspace_len(model: &Stored<'_>, kind: CacheType) -> usize {
     model.config().session_workspace_len(model.is_int8(), kind)
@@ -99,13 +66,16 @@ impl<'a> Cache<'a> {
         workspace: &'a mut [f32],
     ) -> Result<Self, BufferTooSmall> {
         let mut rest = take(workspace, workspace_len(&model, kind))?;
-        let parts = lens(&model, kind).map(|len| {
-            let (part, after) = core::mem::take(&mut rest)
-                .split_at_mut_checked(len)
-                .unwrap_or_default();
-            rest = after;
-            part
-        });
+        let parts = model
+            .config()
+            .session_parts(model.is_int8(), kind)
+            .map(|len| {
+                let (part, after) = core::mem::take(&mut rest)
+                    .split_at_mut_checked(len)
+                    .unwrap_or_default();
+                rest = after;
+                part
+            });
         let [
             keys,
             values,

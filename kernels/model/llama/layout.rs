@@ -137,14 +137,6 @@ impl LlamaConfig {
     /// static WORKSPACE: [f32; LEN] = [0.0; LEN];
     /// ```
     pub const fn session_workspace_len(&self, is_int8: bool, cache: CacheType) -> usize {
-        let numbers = self.layers * self.layer_cache_len();
-        let cached = match cache {
-            CacheType::F32 => numbers,
-            CacheType::F16 => numbers.div_ceil(2),
-        };
-        let rows = 3 * self.dim + self.qkv_width() + self.query_width() + 3 * self.hidden;
-        let angles = 3 * (self.head_width / 2);
-        let bytes = if is_int8 { self.quantized_len() } else { 0 };
         let output = match self.output {
             OutputKind::Tree => probabilities_workspace_len(self.vocab_size),
             OutputKind::Table | OutputKind::Tied => 0,
@@ -154,8 +146,30 @@ impl LlamaConfig {
             Some(group) => group * self.context,
             None => 0,
         };
-        let scratch = if output > weights { output } else { weights };
-        2 * cached + rows + angles + bytes + scratch
+        let mut len = if output > weights { output } else { weights };
+        let parts = self.session_parts(is_int8, cache);
+        let mut i = 0;
+        while i < parts.len() {
+            len += parts[i];
+            i += 1;
+        }
+        len
+    }
+
+    /// Elements of each part of a session's workspace but the last, scratch: keys, values, four rows of
+    /// the network's width or of all heads, three of the hidden width, three of angles, bytes.
+    pub(super) const fn session_parts(&self, is_int8: bool, cache: CacheType) -> [usize; 13] {
+        let numbers = self.layers * self.layer_cache_len();
+        let cached = match cache {
+            CacheType::F32 => numbers,
+            CacheType::F16 => numbers.div_ceil(2),
+        };
+        let (d, f, angles) = (self.dim, self.hidden, self.head_width / 2);
+        let (qkv, queries) = (self.qkv_width(), self.query_width());
+        let bytes = if is_int8 { self.quantized_len() } else { 0 };
+        #[rustfmt::skip]
+        let parts = [cached, cached, d, d, d, qkv, queries, 2 * f, f, angles, angles, angles, bytes];
+        parts
     }
 
     /// Room for the longest vector in eight bits, in elements of `f32`.

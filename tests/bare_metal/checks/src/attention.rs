@@ -29,7 +29,7 @@ fn forward<'a>(
     arena: &mut Arena<'a>,
     inputs: AttentionInputs<'_>,
 ) -> Option<(&'a mut [f32], &'a mut [f32])> {
-    let workspace = arena.zeros(attention_forward_workspace_len(N, M, D, DV))?;
+    let workspace = arena.zeros(attention_forward_workspace_len(D, DV))?;
     let (out, log_sums) = (arena.zeros(N * DV)?, arena.zeros(N)?);
     let view = MatMut::new(out, N, DV).ok()?;
     kernels::attention_forward(view, log_sums, inputs, workspace).ok()?;
