@@ -65,7 +65,7 @@ pub(crate) fn check_job(path: &Path, theirs: &str, ours: &str) -> Result<()> {
 
 /// What differs in two lists of settings, as `{:?}` writes them.
 fn differences(theirs: &str, ours: &str) -> String {
-    let setting = |part: &'_ str| {
+    let setting = |part: &str| {
         let inner = part.rsplit("{ ").next().unwrap_or(part);
         inner.trim_end_matches([' ', '}']).to_string()
     };

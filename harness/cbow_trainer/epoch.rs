@@ -2,8 +2,7 @@
 //!
 //! Every thread makes the same batches and computes the same steps from the sum of all partial
 //! scores; it differs from the others only in the slices that it reads and changes. The first
-//! thread, whose slices are never wider than the others', also reports. (A thread that makes batches for
-//! all is late at every meeting, and writes to memory that is in the caches of others.)
+//! thread, whose slices are never wider than the others', also reports.
 
 use super::CbowOptions;
 use super::batch::Batch;
